@@ -1,0 +1,62 @@
+"""The account that the sandbox serves: its options and its state, one part per module."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from zra_async.sandbox.clock import Clock
+
+if TYPE_CHECKING:
+    from zra_async.sandbox.crm import Crm
+    from zra_async.sandbox.files import Files
+    from zra_async.sandbox.pages import PageTokens
+    from zra_async.sandbox.teams import Teams
+    from zra_async.sandbox.webhooks import Webhooks
+    from zra_async.sandbox.world import World
+
+Plan = Literal["free", "pro", "business"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How a sandbox account is filled and how it behaves. Durations are in seconds."""
+
+    conversations: int = 500
+    plan: Plan = "business"
+    seed: int = 7
+    latency: float = 0.0  #: added before each answer
+    jitter: float = 0.0  #: a random part of up to this much, before the request is counted and again before the answer
+    limits: bool = True  #: False: no request is ever refused for its rate
+    awkward: float = 0.03  #: share of records with an awkward trait
+    processing_seconds: float = 2.0  #: how long a new conversation stays "in processing"
+    task_seconds: float = 1.0  #: how long an import task waits, and again how long it runs
+    store_parts: bool = False  #: False: uploaded bytes are hashed and dropped; True: kept in temporary files
+    redirect_status: Literal[0, 301, 302, 303, 307, 308] = 307  #: how the public file host forwards; 0: it serves itself
+    scopes: tuple[str, ...] | None = None  #: scopes of the tokens; None: every scope
+    granular_scopes: bool = False  #: issue the granular names instead of the classic ones
+    rate_limit_headers: frozenset[str] = field(
+        default_factory=lambda: frozenset(
+            {
+                "X-RateLimit-Category",
+                "X-RateLimit-Type",
+                "X-RateLimit-Limit",
+                "X-RateLimit-Remaining",
+                "Retry-After",
+            }
+        )
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class Account:
+    """Everything the handlers read and change."""
+
+    options: Options
+    clock: Clock
+    world: World
+    teams: Teams
+    crm: Crm
+    files: Files
+    pages: PageTokens
+    webhooks: Webhooks
