@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
-
-from zra_async.sandbox.clock import Clock
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 if TYPE_CHECKING:
+    from zra_async.sandbox.clock import Clock
     from zra_async.sandbox.crm import Crm
     from zra_async.sandbox.files import Files
     from zra_async.sandbox.pages import PageTokens
@@ -32,9 +31,11 @@ class Options:
     processing_seconds: float = 2.0  #: how long a new conversation stays "in processing"
     task_seconds: float = 1.0  #: how long an import task waits, and again how long it runs
     store_parts: bool = False  #: False: uploaded bytes are hashed and dropped; True: kept in temporary files
-    redirect_status: Literal[0, 301, 302, 303, 307, 308] = 307  #: how the public file host forwards; 0: it serves itself
+    redirect_status: Literal[0, 301, 302, 303, 307, 308] = 307  #: how the public file host forwards; 0: serves itself
     scopes: tuple[str, ...] | None = None  #: scopes of the tokens; None: every scope
     granular_scopes: bool = False  #: issue the granular names instead of the classic ones
+    single_token: bool = False  #: a new access token kills the older ones
+    refused_token_status: Literal[400, 401] = 401  #: status of code 124, "Invalid access token."
     rate_limit_headers: frozenset[str] = field(
         default_factory=lambda: frozenset(
             {
@@ -46,6 +47,27 @@ class Options:
             }
         )
     )
+
+
+class OptionFields(TypedDict, total=False):
+    """The fields of `Options` as keyword arguments."""
+
+    conversations: int
+    plan: Plan
+    seed: int
+    latency: float
+    jitter: float
+    limits: bool
+    awkward: float
+    processing_seconds: float
+    task_seconds: float
+    store_parts: bool
+    redirect_status: Literal[0, 301, 302, 303, 307, 308]
+    scopes: tuple[str, ...] | None
+    granular_scopes: bool
+    single_token: bool
+    refused_token_status: Literal[400, 401]
+    rate_limit_headers: frozenset[str]
 
 
 @dataclass(slots=True, kw_only=True)

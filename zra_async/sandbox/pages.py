@@ -6,9 +6,12 @@ import base64
 import hashlib
 import hmac
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from zra_async.sandbox.clock import Clock
 from zra_async.sandbox.route import ApiError, Call
+
+if TYPE_CHECKING:
+    from zra_async.sandbox.clock import Clock
 
 LIFETIME = 15 * 60
 DEFAULT_SIZE = 30
@@ -19,7 +22,11 @@ BOUNDS = {
     "/team/{teamId}/team_members": (15, 300),
     "/team/unassigned_team_users": (15, 300),
 }
-EXPIRED = ApiError(400, 300, "The next page token is invalid or expired.")
+
+
+def expired() -> ApiError:
+    """The refusal of a page token; made anew each time, since a raised exception keeps its frames alive."""
+    return ApiError(400, 300, "The next page token is invalid or expired.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +48,8 @@ class PageTokens:
         """Check the paging parameters of ``call``: 400/300 for a bad size, a foreign or an expired token."""
         smallest, largest = BOUNDS.get(call.template, (1, 300))
         text = call.query.get("page_size", str(DEFAULT_SIZE))
-        if not text.isascii() or not text.isdigit() or not smallest <= int(text) <= largest:
+        well_formed = text.isascii() and text.isdigit() and len(text) < 10
+        if not well_formed or not smallest <= int(text) <= largest:
             raise ApiError(400, 300, f"The page_size must be between {smallest} and {largest}.")
         token = call.query.get("next_page_token", "")
         return Window(int(text), self._position(call, token) if token else 0)
@@ -60,10 +68,10 @@ class PageTokens:
             position, expires, signature = text.split(".")
             genuine = hmac.compare_digest(signature, self._sign(call, f"{position}.{expires}"))
             if not genuine or int(expires) <= self._clock.time():
-                raise EXPIRED
+                raise expired()
             return int(position)
         except ValueError:
-            raise EXPIRED from None
+            raise expired() from None
 
     def _sign(self, call: Call, payload: str) -> str:
         query = sorted((k, v) for k, v in call.query.items() if k != "next_page_token")
