@@ -1,0 +1,1 @@
+"""What can be called: one module per resource, one row per operation."""

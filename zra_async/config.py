@@ -1,0 +1,157 @@
+"""How a client is set up: hosts, plan, bounds, network. Frozen, built in one place."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import get_args
+from urllib.parse import urlsplit
+
+from zra_async.core.auth import TOKEN_URL, ServerToServer
+from zra_async.core.bucket import Lane
+from zra_async.core.events import Observer, log_event
+from zra_async.core.limits import LocalRateLimiter, RateLimiter
+from zra_async.core.operation import Label
+from zra_async.core.plans import Plan, Rate
+from zra_async.core.retry import RetryPolicy
+from zra_async.core.transport import Network
+from zra_async.errors import ConfigurationError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hosts:
+    """Where the service lives. Redirects are followed to https hosts at or below the `trusted` domains only."""
+
+    api: str = "https://api.zoom.us/v2"
+    file: str = "https://fileapi.zoom.us/v2"
+    token: str = TOKEN_URL
+    trusted: tuple[str, ...] = ("zoom.us", "zoomgov.com")
+
+    def __post_init__(self) -> None:
+        for name in ("api", "file", "token"):
+            url = getattr(self, name)
+            if url or name != "file":
+                object.__setattr__(self, name, _checked_url(name, url))
+
+
+#: Zoom for Government. Its file host is not published: give it as ``Hosts(file=…)`` if you know yours.
+GOVERNMENT = Hosts(api="https://api.zoomgov.com/v2", file="", token="https://zoomgov.com/oauth/token")  # noqa: S106
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientConfig:
+    """Everything a client is told, checked when it is made. Times are in seconds.
+
+    plan: the account's plan, which sets the rate limits; no call tells it, so the default is the careful "pro".
+    share: the part (0–1] of the account's limits that this client may use; every app of the account shares them.
+    limits: other rates for single labels, or a rate limiter of your own.
+    timeout: bounds one attempt of an API call (None: no bound). Transfers of files are bounded by silence instead.
+    deadline: bounds a whole call with its waiting and repeats (None: no bound).
+    lane: "interactive" calls are served before "bulk" ones.
+    use_account_host: send API calls to the region host that the token answer names.
+    """
+
+    hosts: Hosts = field(default_factory=Hosts)
+    plan: Plan = "pro"
+    share: float = 1.0
+    limits: Mapping[Label, Rate] | RateLimiter | None = None
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    timeout: float | None = 30.0
+    deadline: float | None = None
+    lane: Lane = Lane.INTERACTIVE
+    network: Network = field(default_factory=Network)
+    observer: Observer = log_event
+    use_account_host: bool = False
+
+    def __post_init__(self) -> None:
+        if self.plan not in get_args(Plan):
+            raise ConfigurationError(f"plan must be one of {', '.join(get_args(Plan))}, not {self.plan!r}")
+        check_share(self.share)
+        check_seconds("timeout", self.timeout)
+        check_seconds("deadline", self.deadline)
+
+    def rate_limiter(self) -> RateLimiter:
+        """The limiter that these settings describe."""
+        if self.limits is None or isinstance(self.limits, Mapping):
+            return LocalRateLimiter(self.plan, share=self.share, overrides=self.limits)
+        return self.limits
+
+
+def check_share(share: float) -> None:
+    """Refuse a share outside (0, 1]."""
+    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share <= 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"share must be a number above 0 and at most 1, not {share!r}")
+
+
+def check_seconds(name: str, value: float | None) -> None:
+    """Refuse a bound in time that is not a positive number."""
+    if value is not None and (isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"{name} must be a positive number of seconds or None, not {value!r}")
+
+
+def settings_from_env(env: Mapping[str, str] | None = None) -> tuple[ServerToServer, Hosts, Plan, float]:
+    """Read credentials, hosts, plan and share from the environment.
+
+    ``ZOOM_ACCOUNT_ID``, ``ZOOM_CLIENT_ID`` and ``ZOOM_CLIENT_SECRET`` (or ``ZOOM_CLIENT_SECRET_FILE``, the path of a
+    file that holds it) are required; ``ZRA_PLAN``, ``ZRA_SHARE``, ``ZRA_TOKEN_URL``, ``ZRA_API_URL`` and
+    ``ZRA_FILE_URL`` are optional. Raises `ConfigurationError`, which names every variable that is missing.
+    """
+    values = {name: text.strip() for name, text in (os.environ if env is None else env).items()}
+    secret = values.get("ZOOM_CLIENT_SECRET") or _secret_file(values.get("ZOOM_CLIENT_SECRET_FILE", ""))
+    missing = [name for name in ("ZOOM_ACCOUNT_ID", "ZOOM_CLIENT_ID") if not values.get(name)]
+    if not secret:
+        missing.append("ZOOM_CLIENT_SECRET (or ZOOM_CLIENT_SECRET_FILE)")
+    if missing:
+        raise ConfigurationError(f"set {', '.join(missing)} in the environment")
+    default = Hosts()
+    hosts = Hosts(
+        api=values.get("ZRA_API_URL") or default.api,
+        file=values.get("ZRA_FILE_URL") or default.file,
+        token=values.get("ZRA_TOKEN_URL") or default.token,
+    )
+    plan = values.get("ZRA_PLAN", "").lower() or "pro"
+    if plan not in get_args(Plan):
+        raise ConfigurationError(f"ZRA_PLAN must be one of {', '.join(get_args(Plan))}, not {plan!r}")
+    try:
+        share = float(values.get("ZRA_SHARE") or 1.0)
+        check_share(share)
+    except ValueError:
+        raise ConfigurationError(
+            f"ZRA_SHARE must be a number above 0 and at most 1, not {values['ZRA_SHARE']!r}"
+        ) from None
+    auth = ServerToServer(values["ZOOM_ACCOUNT_ID"], values["ZOOM_CLIENT_ID"], secret)
+    return auth, hosts, plan, share  # type: ignore[return-value]
+
+
+def _secret_file(path: str) -> str:
+    if not path:
+        return ""
+    try:
+        secret = Path(path).read_text("utf-8").strip()
+    except OSError as problem:
+        raise ConfigurationError(f"ZOOM_CLIENT_SECRET_FILE: {path} cannot be read ({problem.strerror})") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"ZOOM_CLIENT_SECRET_FILE: {path} is not a text file") from None
+    if not secret:
+        raise ConfigurationError(f"ZOOM_CLIENT_SECRET_FILE: {path} is empty")
+    return secret
+
+
+def _checked_url(name: str, url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+        parts = urlsplit("")
+    if not valid or parts.query or parts.fragment or parts.username is not None:
+        raise ConfigurationError(f"the {name} URL must look like https://host/path, not {url!r}")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+        raise ConfigurationError(f"the {name} URL must be https: over http the token could be read on its way")
+    return url.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    return host in {"localhost", "::1"} or host.startswith("127.")

@@ -1,0 +1,325 @@
+"""Access tokens: one fetch however many callers wait, ahead of expiry, and never one refused token twice."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+import msgspec
+
+from zra_async import errors
+from zra_async.core.events import Observer, TokenFetched
+from zra_async.core.secret import Secret
+from zra_async.core.tokenstore import MemoryTokenStore, TokenStore
+
+TOKEN_URL = "https://zoom.us/oauth/token"  # noqa: S105 (an address)
+#: a token is renewed in the background when it has less than this many seconds left
+_AHEAD = 300.0
+_AHEAD_PAUSE = 15.0
+_FETCH_TIMEOUT = 20.0
+_FETCH_ATTEMPTS = 3
+
+
+class TokenAnswer(msgspec.Struct, frozen=True):
+    """What the token endpoint grants."""
+
+    access_token: str
+    expires_in: float = 3600.0
+    refresh_token: str = ""
+    scope: str = ""
+    api_url: str = ""
+
+    def __repr__(self) -> str:
+        return f"TokenAnswer(expires_in={self.expires_in}, scope={self.scope!r}, api_url={self.api_url!r})"
+
+
+class _Refusal(msgspec.Struct, frozen=True):
+    reason: str = ""
+    error: str = ""
+    error_description: str = ""
+    message: str = ""
+
+
+PostForm = Callable[[str, Mapping[str, str], str, float], Awaitable[tuple[int, bytes]]]
+Spawn = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
+
+
+@dataclass(frozen=True, slots=True)
+class AuthContext:
+    """What a client lends its authentication: a way to post forms, to start tasks, and to tell events."""
+
+    post_form: PostForm
+    spawn: Spawn
+    observe: Observer
+    token_url: str
+
+
+class Auth(Protocol):
+    """Where a client's Authorization header comes from."""
+
+    api_url: str  #: the account's own API host as the token answer named it, "" before or without one
+
+    def bind(self, context: AuthContext) -> None:
+        """Take the means of the client that opens."""
+        ...
+
+    async def header(self) -> Secret:
+        """The Authorization header for an attempt that is sent now."""
+        ...
+
+    def invalidate(self, header: str) -> bool:
+        """Drop the token of a refused ``header``, unless it was replaced meanwhile; False when there is no other."""
+        ...
+
+
+class StaticToken:
+    """An access token that you manage yourself; it is used as it is until the service refuses it."""
+
+    api_url = ""
+
+    def __init__(self, token: str) -> None:
+        self._header = _bearer(_required(token, "token"))
+
+    def bind(self, context: AuthContext) -> None:
+        """Need nothing."""
+
+    async def header(self) -> Secret:
+        """The header with the token."""
+        return self._header
+
+    def invalidate(self, header: str) -> bool:  # noqa: ARG002 (part of the protocol)
+        """There is no other token."""
+        return False
+
+    def __repr__(self) -> str:
+        return "StaticToken('***')"
+
+
+@dataclass(frozen=True, slots=True)
+class _Grant:
+    header: Secret
+    expires_at: float
+
+
+class _FetchedToken:
+    """The single flight around a token endpoint; subclasses say what to ask it."""
+
+    api_url = ""
+
+    def __init__(self, client_id: str, client_secret: str, token_url: str | None) -> None:
+        pair = f"{_required(client_id, 'client_id')}:{_required(client_secret, 'client_secret')}"
+        self._basic = Secret("Basic " + base64.b64encode(pair.encode()).decode())
+        self._client_id = client_id
+        self._token_url = token_url
+        self._context: AuthContext | None = None
+        self._grant: _Grant | None = None
+        self._flight: asyncio.Task[_Grant] | None = None
+        self._lifetime = 3600.0
+        self._ahead_again_at = 0.0  # a renewal ahead of time that failed is not tried again at once
+
+    def bind(self, context: AuthContext) -> None:
+        """Take the means of the client that opens; a token from an earlier opening stays in use."""
+        if self._context is not None and self._context is not context and self._flight and not self._flight.done():
+            raise errors.ConfigurationError("this authentication serves an open client: give each client its own")
+        self._context = context
+        self._flight = None
+
+    async def header(self) -> Secret:
+        """The header of a token that is still good: from memory, or fetched once for all who wait."""
+        grant = self._grant
+        left = grant.expires_at - _now() if grant else 0.0
+        if grant is None or left <= 0:
+            grant = await self._shared(self._start())
+        elif left < min(_AHEAD, 0.5 * self._lifetime) and _now() >= self._ahead_again_at:
+            self._ahead_again_at = _now() + _AHEAD_PAUSE
+            self._start()
+        return grant.header
+
+    @staticmethod
+    async def _shared(flight: asyncio.Task[_Grant]) -> _Grant:
+        try:
+            # shielded: a caller who is cancelled must not take the token away from the others
+            return await asyncio.shield(flight)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if flight.cancelled() and not (task and task.cancelling()):
+                raise errors.ClientNotOpen("the client was closed while a token was fetched") from None
+            raise
+
+    def invalidate(self, header: str) -> bool:
+        """Drop the token that was refused, if it is still the one in use."""
+        if self._grant is not None and self._grant.header == header:
+            self._grant = None
+        return True
+
+    def _start(self) -> asyncio.Task[_Grant]:
+        if self._context is None:
+            raise errors.ClientNotOpen("this authentication belongs to no open client")
+        if self._flight is None or self._flight.done():
+            self._flight = self._context.spawn(self._fetch(self._context))
+            self._flight.add_done_callback(_retrieve)
+        return self._flight
+
+    async def _fetch(self, context: AuthContext) -> _Grant:
+        answer = await self._ask(context)
+        asked_at = _now()
+        grant = _Grant(_bearer(answer.access_token), asked_at + answer.expires_in)
+        self._grant = grant
+        self._lifetime = answer.expires_in
+        if answer.api_url:
+            self.api_url = answer.api_url
+        context.observe(TokenFetched(answer.expires_in))
+        return grant
+
+    async def _ask(self, context: AuthContext) -> TokenAnswer:
+        return await self._exchange(context, self._form())
+
+    def _form(self) -> dict[str, str]:
+        raise NotImplementedError
+
+    async def _exchange(self, context: AuthContext, form: Mapping[str, str]) -> TokenAnswer:
+        url = self._token_url or context.token_url
+        problem = errors.TokenError("the token endpoint was not asked")
+        for attempt in range(_FETCH_ATTEMPTS):
+            if attempt:
+                await asyncio.sleep(0.5 * 2.0**attempt)
+            try:
+                status, body = await context.post_form(url, form, self._basic, _FETCH_TIMEOUT)
+            except (OSError, TimeoutError, errors.CallError) as trouble:
+                host = urlsplit(url).hostname
+                problem = errors.TokenError(f"{host} cannot be reached ({type(trouble).__name__})")
+                continue
+            if status == 200:
+                return _token_answer(body)
+            problem = _refusal(status, body)
+            if status < 500 and status != 429:
+                break
+        raise problem
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(client_id={self._client_id!r})"
+
+
+class ServerToServer(_FetchedToken):
+    """A server-to-server OAuth app: account id, client id and client secret from the app's page.
+
+    ``token_url`` is the client's own unless it is given here. One token is cached and renewed five minutes ahead of
+    its expiry; any number of callers share one fetch.
+    """
+
+    def __init__(self, account_id: str, client_id: str, client_secret: str, *, token_url: str | None = None) -> None:
+        super().__init__(client_id, client_secret, token_url)
+        self._account_id = _required(account_id, "account_id")
+
+    def _form(self) -> dict[str, str]:
+        return {"grant_type": "account_credentials", "account_id": self._account_id}
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationCode:
+    """The end of a sign-in: the code that came back, to be exchanged for the first pair of tokens.
+
+    `code_verifier` is the PKCE secret whose S256 challenge went along with the sign-in. A code serves once.
+    """
+
+    code: str = field(repr=False)
+    redirect_uri: str
+    code_verifier: str = field(default="", repr=False)
+
+    def form(self) -> dict[str, str]:
+        """The fields to send to the token endpoint."""
+        form = {"grant_type": "authorization_code", "code": self.code, "redirect_uri": self.redirect_uri}
+        return form | ({"code_verifier": self.code_verifier} if self.code_verifier else {})
+
+
+class UserOAuth(_FetchedToken):
+    """A user-managed OAuth app, whose refresh token changes with every use and lives for 90 days.
+
+    The latest refresh token is kept in ``store`` and is written there before the access token that came with it is
+    used. An empty store is seeded by ``refresh_token`` or by the ``sign_in`` that has just come back. Processes that
+    share a `FileTokenStore` renew in turn.
+    """
+
+    def __init__(
+        self,
+        client_id: str,
+        client_secret: str,
+        *,
+        refresh_token: str | None = None,
+        sign_in: AuthorizationCode | None = None,
+        store: TokenStore | None = None,
+        token_url: str | None = None,
+    ) -> None:
+        super().__init__(client_id, client_secret, token_url)
+        if not (refresh_token or sign_in or store):
+            raise errors.ConfigurationError("UserOAuth needs a refresh_token, a sign_in, or a store that holds a token")
+        self._seed = Secret(refresh_token or "")
+        self._sign_in = sign_in
+        self._store: TokenStore = store or MemoryTokenStore()
+
+    async def _ask(self, context: AuthContext) -> TokenAnswer:
+        async with self._store.lock():
+            current = await self._store.load() or self._seed
+            if current:
+                form = {"grant_type": "refresh_token", "refresh_token": current}
+            elif self._sign_in:
+                form, self._sign_in = self._sign_in.form(), None
+            else:
+                raise errors.TokenError("the token store is empty: sign in again, or give a refresh_token")
+            answer = await self._exchange(context, form)
+            if answer.refresh_token:
+                await self._store.save(Secret(answer.refresh_token))
+            return answer
+
+
+def _token_answer(body: bytes) -> TokenAnswer:
+    try:
+        answer = msgspec.json.decode(body, type=TokenAnswer, strict=False)
+    except msgspec.MsgspecError:
+        raise errors.TokenError("its answer is not the JSON of a token: check the token URL", status=200) from None
+    if not answer.access_token or answer.expires_in <= 0:
+        raise errors.TokenError("its answer holds no token that could be used", status=200)
+    return answer
+
+
+def _refusal(status: int, body: bytes) -> errors.TokenError:
+    try:
+        told = msgspec.json.decode(body[:8192], type=_Refusal, strict=False)
+    except msgspec.MsgspecError:
+        told = _Refusal()
+    reason = (told.reason or told.error_description or told.message or told.error)[:200]
+    if status >= 500 or status == 429:
+        advice = "the token endpoint has trouble: try again later"
+    elif told.error == "invalid_grant":
+        advice = "the refresh token is used up, expired or revoked: sign in again"
+    else:
+        advice = "check account id, client id and client secret, and that the app is activated"
+    return errors.TokenError(advice, status=status, reason=reason)
+
+
+def _required(value: str, name: str) -> str:
+    if not isinstance(value, str) or not value.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise errors.ConfigurationError(f"{name} must not be empty")
+    if not value.isascii() or not value.isprintable():
+        raise errors.ConfigurationError(f"{name} holds characters that no credential has; was it cut or pasted badly?")
+    return value.strip()
+
+
+def _bearer(token: str) -> Secret:
+    return Secret("Bearer " + token)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    # a refresh that fails in the background must not be reported as "exception was never retrieved": the next
+    # caller who needs a token starts another one and gets its error
+    with contextlib.suppress(asyncio.CancelledError):
+        task.exception()

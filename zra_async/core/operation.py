@@ -1,0 +1,79 @@
+"""What an operation of the API is, as data: one frozen row per endpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Generic, Literal, TypeVar
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+Method = Literal["GET", "POST", "PATCH", "DELETE"]
+Prefix = Literal["zra", "iq"]
+
+
+class Label(StrEnum):
+    """The rate-limit label that an operation is counted under; the last two belong to the file host."""
+
+    LIGHT = "LIGHT"
+    MEDIUM = "MEDIUM"
+    HEAVY = "HEAVY"
+    RESOURCE_INTENSIVE = "RESOURCE-INTENSIVE"
+    FILES = "FILES"
+    MULTIPART = "MULTIPART"
+
+
+class Host(StrEnum):
+    """The host that serves an operation."""
+
+    API = "api"
+    FILE = "file"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation(Generic[R]):
+    """One endpoint, whose answer decodes to `result`.
+
+    `path` is relative to the prefix and holds ``{parameters}``. `retry_safe` says that repeating the operation after
+    its answer was lost does no harm. `scopes` are the classic scopes, any one of which is enough, and
+    `granular_scopes` their newer names. `twin` says that the deprecated ``/iq`` prefix serves it as well. `exclusive`
+    operations never overlap each other on one client.
+    """
+
+    name: str
+    method: Method
+    path: str
+    label: Label
+    result: type[R]
+    scopes: tuple[str, ...]
+    granular_scopes: tuple[str, ...] = ()
+    host: Host = Host.API
+    retry_safe: bool
+    twin: bool = False
+    exclusive: bool = False
+    prefix: Prefix = "zra"
+
+    @property
+    def title(self) -> str:
+        """Method and path as the reference writes them, such as ``GET /zra/deals/{deal_id}``."""
+        return f"{self.method} /{self.prefix}{self.path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListOperation(Operation[R], Generic[R, T]):
+    """An endpoint that answers in pages of `items`, whose size may be `min_page_size` to `max_page_size`."""
+
+    items: Callable[[R], Sequence[T]]
+    min_page_size: int = 1
+    max_page_size: int = 300
+
+
+Op = TypeVar("Op", bound="Operation[object]")
+
+
+def deprecated_twin(operation: Op) -> Op:
+    """The same row under the deprecated ``/iq`` prefix."""
+    return dataclasses.replace(operation, prefix="iq", name=f"legacy.{operation.name}")

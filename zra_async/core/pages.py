@@ -1,0 +1,141 @@
+"""Lists that come in pages: awaitable for the first page, iterable for every item, resumable from a cursor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Generator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from zra_async import errors
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[T]):
+    """One page: its `items`, the token of the page after it ("" on the last one), and the whole `answer`."""
+
+    items: Sequence[T]
+    next_page_token: str
+    answer: Any = field(repr=False)
+
+
+FetchPage = Callable[[str], Awaitable[Page[T]]]
+Spawn = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
+
+
+class Pages(Generic[T]):
+    """A list of the API, page by page.
+
+        first = await pages               # the first page
+        async for item in pages: ...      # every item of every page
+        async for page in pages.pages():  # every page
+
+    The position moves only when a page has arrived: after an error or a ``break``, iterating again goes on where it
+    stopped. No task and no timeout outlives a step, so steps may be made from different tasks. With
+    ``look_ahead()`` the next page is fetched while the items of the present one are used.
+    """
+
+    def __init__(self, operation: str, fetch: FetchPage[T], spawn: Spawn, *, cursor: str = "") -> None:
+        self._operation = operation
+        self._fetch = fetch
+        self._spawn = spawn
+        self._token: str | None = cursor  # of the page to fetch next; None after the last one
+        self._page: Page[T] | None = None
+        self._page_token = cursor  # of the page in hand
+        self._index = 0
+        self._seen = {hash(cursor)} if cursor else set[int]()
+        self._fetching = asyncio.Lock()
+        self._ahead = False
+        self._flight: asyncio.Task[Page[T]] | None = None
+
+    @property
+    def cursor(self) -> str | None:
+        """Where to resume: the token of the first page with unread items, "" at the start, None after the end.
+
+        Give it as ``cursor=`` to the same call with the same arguments; it is good for 15 minutes.
+        """
+        return self._page_token if self._unread() else self._token
+
+    def look_ahead(self) -> Pages[T]:
+        """Fetch one page ahead from now on; returns the list itself."""
+        self._ahead = True
+        return self
+
+    def __await__(self) -> Generator[Any, None, Page[T]]:
+        return self._first().__await__()
+
+    def __aiter__(self) -> Pages[T]:
+        return self
+
+    async def __anext__(self) -> T:
+        while not self._unread():
+            if self._token is None:
+                raise StopAsyncIteration
+            await self._advance()
+        page = self._page
+        assert page is not None
+        self._index += 1
+        return page.items[self._index - 1]
+
+    async def pages(self) -> AsyncIterator[Page[T]]:
+        """Iterate over the pages from the present position on; a page that was begun gives its unread items."""
+        while self._unread() or self._token is not None:
+            if not self._unread():
+                await self._advance()
+            page = self._page
+            assert page is not None
+            rest, self._index = page.items[self._index :], len(page.items)
+            yield page if len(rest) == len(page.items) else Page(rest, page.next_page_token, page.answer)
+
+    async def aclose(self) -> None:
+        """Drop a page that is being fetched ahead; without ``look_ahead()`` there is nothing to close."""
+        flight, self._flight = self._flight, None
+        if flight is not None:
+            flight.cancel()
+            await asyncio.wait([flight])
+
+    def __del__(self) -> None:
+        flight = self.__dict__.get("_flight")
+        if flight is not None and not flight.done() and not flight.get_loop().is_closed():
+            flight.cancel()
+
+    async def _first(self) -> Page[T]:
+        if self._page is None:
+            await self._advance()
+        assert self._page is not None
+        return self._page
+
+    def _unread(self) -> bool:
+        return self._page is not None and self._index < len(self._page.items)
+
+    async def _advance(self) -> None:
+        wanted = self._token
+        async with self._fetching:
+            token = self._token
+            if token is None or token != wanted:
+                return  # another task that steps through the same list has fetched the page meanwhile
+            page = await self._take(token)
+            following = page.next_page_token or None
+            if following is not None:
+                if hash(following) in self._seen:
+                    raise errors.PageTokenRepeated(self._operation, "the service sent the same page token twice")
+                self._seen.add(hash(following))
+            self._page, self._page_token, self._index, self._token = page, token, 0, following
+            if self._ahead and following is not None:
+                self._flight = self._spawn(self._fetch_ahead(following))
+
+    async def _take(self, token: str) -> Page[T]:
+        flight, self._flight = self._flight, None
+        if flight is None or flight.cancelled():
+            return await self._fetch(token)
+        try:
+            return await asyncio.shield(flight)
+        except asyncio.CancelledError:
+            if not flight.done():
+                self._flight = flight
+            raise
+
+    async def _fetch_ahead(self, token: str) -> Page[T]:
+        return await self._fetch(token)

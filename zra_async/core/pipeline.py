@@ -1,0 +1,200 @@
+"""The loop of one call: limit, token, attempt, and what to do about its outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from zra_async import errors
+from zra_async.core import events
+from zra_async.core.auth import Auth
+from zra_async.core.bucket import Lane, Permit
+from zra_async.core.limits import RateLimiter
+from zra_async.core.operation import Host
+from zra_async.core.redirects import REDIRECTS, Route
+from zra_async.core.retry import Attempts, RetryPolicy, Stop, Wait
+from zra_async.core.transport import Transport
+from zra_async.core.wire import Reply, Request, failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOptions:
+    """Bounds of a call: `timeout` seconds for one attempt, `deadline` seconds for all of it, and its lane."""
+
+    timeout: float | None = 30.0
+    deadline: float | None = None
+    lane: Lane = Lane.INTERACTIVE
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What one call has been through."""
+
+    attempt: int = 0
+    status: int | None = None
+    tracking_id: str = ""
+    in_doubt: bool = False  #: an attempt has left and its answer is outstanding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pipeline:
+    """What every call of a client goes through."""
+
+    transport: Transport
+    limits: RateLimiter
+    auth: Auth
+    retry: RetryPolicy
+    base: Callable[[Host], str]
+    trusted: Sequence[str]
+    observe: events.Observer
+
+    async def call(self, request: Request, options: CallOptions) -> Reply:
+        """Send ``request`` until it succeeds, fails for good, or its deadline has come."""
+        progress = _Progress()
+        started = _now()
+        deadline = None if options.deadline is None else started + options.deadline
+        problem: BaseException | None = None
+        try:
+            async with asyncio.timeout_at(deadline) as clock:
+                return await self._until_done(request, options, deadline, progress)
+        except TimeoutError as late:
+            if not clock.expired():
+                problem = late
+                raise
+            problem = self._too_late(request, options, progress)
+            raise problem from None
+        except BaseException as other:
+            problem = other
+            raise
+        finally:
+            self.observe(
+                events.CallDone(
+                    request.operation.name,
+                    progress.attempt,
+                    _now() - started,
+                    progress.status,
+                    progress.tracking_id,
+                    type(problem).__name__ if problem else None,
+                )
+            )
+
+    async def _until_done(
+        self, request: Request, options: CallOptions, deadline: float | None, progress: _Progress
+    ) -> Reply:
+        operation = request.operation
+        attempts = Attempts()
+        route = self._route(request)
+        renewed = False
+        while True:
+            # every attempt pays, and a token cannot expire in the queue because it is asked for after the wait
+            permit = await self._admit(request, options, deadline)
+            try:
+                header = await self.auth.header()
+                outcome = await self._attempt(request, options, route, header, permit, progress)
+            finally:
+                permit.release()
+
+            if isinstance(outcome, Reply):
+                if outcome.status in REDIRECTS:
+                    self.observe(events.Redirected(operation.name, route.follow(operation, outcome)))
+                    continue
+                error = failure(operation, outcome)
+                self.limits.observe(operation, outcome.headers, error)
+                if error is None:
+                    return outcome
+            else:
+                error = outcome
+
+            if isinstance(error, errors.AuthenticationFailed) and not renewed and self.auth.invalidate(header):
+                renewed = True
+                self.observe(events.TokenRefused(operation.name))
+                continue
+
+            decision = self.retry.decide(operation, attempts, error, datetime.now(UTC))
+            if isinstance(decision, Stop):
+                if decision.error is None and isinstance(outcome, Reply):
+                    return outcome
+                raise decision.error or error
+            attempts = attempts.after(decision.cause, ambiguous=decision.ambiguous)
+            route = self._route(request)
+            await self._pause(request, decision, error, deadline, progress)
+
+    async def _admit(self, request: Request, options: CallOptions, deadline: float | None) -> Permit:
+        asked = _now()
+        permit = await self.limits.acquire(request.operation, options.lane, deadline)
+        waited = _now() - asked
+        if waited > 0.001:
+            self.observe(events.LimitWaited(request.operation.name, request.operation.label.value, waited))
+        return permit
+
+    async def _attempt(
+        self,
+        request: Request,
+        options: CallOptions,
+        route: Route,
+        header: str,
+        permit: Permit,
+        progress: _Progress,
+    ) -> Reply | errors.CallError:
+        progress.attempt += 1
+        progress.status, progress.in_doubt = None, False
+        started = _now()
+
+        def on_sent() -> None:
+            permit.sent()
+            progress.in_doubt = True
+
+        try:
+            async with asyncio.timeout(options.timeout) as clock:
+                reply = await self.transport.send(request, route.url, header, on_sent=on_sent)
+            progress.status, progress.tracking_id, progress.in_doubt = reply.status, reply.tracking_id, False
+        except errors.CallError as error:
+            return error
+        except TimeoutError:
+            if not clock.expired():
+                raise
+            text = f"no answer within {options.timeout} s"
+            return errors.AttemptTimeout(request.operation.name, text, sent=progress.in_doubt)
+        else:
+            return reply
+        finally:
+            self.observe(
+                events.AttemptDone(request.operation.name, progress.attempt, _now() - started, progress.status)
+            )
+
+    async def _pause(
+        self,
+        request: Request,
+        decision: Wait,
+        error: errors.CallError,
+        deadline: float | None,
+        progress: _Progress,
+    ) -> None:
+        progress.in_doubt = False
+        operation = request.operation
+        self.observe(
+            events.Retrying(operation.name, progress.attempt, decision.delay, decision.cause, type(error).__name__)
+        )
+        if isinstance(error, errors.RateLimited) and error.kind != "concurrent":
+            # everyone on this label waits, not this call alone; the next round of the loop queues behind the freeze
+            self.limits.freeze(operation, decision.delay)
+            return
+        if deadline is not None and _now() + decision.delay > deadline:
+            raise error
+        await asyncio.sleep(decision.delay)
+
+    def _route(self, request: Request) -> Route:
+        return Route(self.base(request.operation.host) + request.target, self.trusted)
+
+    def _too_late(self, request: Request, options: CallOptions, progress: _Progress) -> errors.CallError:
+        name = request.operation.name
+        late = errors.DeadlineExceeded(name, f"not done within its deadline of {options.deadline} s")
+        if progress.in_doubt and not request.operation.retry_safe:
+            return errors.AmbiguousWrite(name, late)
+        return late
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

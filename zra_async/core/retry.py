@@ -1,0 +1,153 @@
+"""When a failed attempt is repeated, and after how long: pure decisions on values."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, Literal
+
+from zra_async import errors
+from zra_async.core.operation import Operation
+
+#: nobody waits longer than this for a Retry-After; a later instant is reported instead of waited for
+_FURTHEST = timedelta(days=366)
+_TEAM_STRUCTURE_BUSY = 5004
+
+Cause = Literal["rate", "server", "transport"]
+
+
+def parse_retry_after(text: str | None, now: datetime) -> datetime | None:
+    """The instant that a Retry-After header names, or None when it is absent or makes no sense.
+
+    Takes the service's own form (an ISO-8601 instant), seconds, and an HTTP date.
+    """
+    text = (text or "").strip()
+    if not text or len(text) > 64:
+        return None
+    try:
+        moment = _instant(text, now)
+    except (ValueError, OverflowError, TypeError):
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return moment if moment - now <= _FURTHEST else None
+
+
+def _instant(text: str, now: datetime) -> datetime:
+    if text[0].isdigit() and "-" not in text:
+        seconds = float(text)
+        if not math.isfinite(seconds):
+            raise ValueError
+        return now + timedelta(seconds=seconds)
+    if text[0].isdigit():
+        return datetime.fromisoformat(text)
+    return parsedate_to_datetime(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """What one call has been through so far."""
+
+    rate: int = 0
+    server: int = 0
+    transport: int = 0
+    ambiguous: bool = False  #: an earlier attempt was sent and its answer was lost
+
+    @property
+    def total(self) -> int:
+        """How many attempts have failed."""
+        return self.rate + self.server + self.transport
+
+    def after(self, cause: Cause, *, ambiguous: bool) -> Attempts:
+        """The same with one more failure."""
+        return replace(self, **{cause: getattr(self, cause) + 1, "ambiguous": self.ambiguous or ambiguous})
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Repeat the call after `delay` seconds."""
+
+    delay: float
+    cause: Cause
+    ambiguous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """Give up with `error`; None means that the failure turned out to be a success."""
+
+    error: errors.CallError | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """How often and how patiently a call is repeated.
+
+    Every cause has a budget of its own: `rate` repeats after a 429, `server` after a 5xx, `transport` after a broken
+    or refused connection. The n-th delay of a cause is drawn between 0 and ``base * 2**n``, at most `longest`
+    seconds (full jitter); the service's own Retry-After comes first and the drawn delay is added to it.
+    `RetryPolicy.none()` switches every repeat off.
+    """
+
+    rate: int = 6
+    server: int = 3
+    transport: int = 3
+    base: float = 0.5
+    longest: float = 30.0
+    random: Callable[[], float] = random.random
+
+    @classmethod
+    def none(cls) -> RetryPolicy:
+        """Never repeat."""
+        return cls(rate=0, server=0, transport=0)
+
+    def decide(
+        self, operation: Operation[Any], attempts: Attempts, error: errors.CallError, now: datetime
+    ) -> Wait | Stop:
+        """What to do after `error`: wait and repeat, or stop with an error."""
+        cause = _cause(operation, error)
+        if cause is None:
+            return Stop(None if _already_deleted(operation, attempts, error) else error)
+        lost = _maybe_done(error)
+        if lost and not operation.retry_safe:
+            return Stop(errors.AmbiguousWrite(operation.name, error))
+        used: int = getattr(attempts, cause)
+        if used >= getattr(self, cause):
+            return Stop(error)
+        return Wait(self._delay(used, error, now), cause, ambiguous=lost)
+
+    def _delay(self, used: int, error: errors.CallError, now: datetime) -> float:
+        drawn = self.random() * min(self.longest, self.base * 2.0**used)
+        told = getattr(error, "resets_at", None)
+        return drawn + (max(0.0, (told - now).total_seconds()) if told else 0.0)
+
+
+def _cause(operation: Operation[Any], error: errors.CallError) -> Cause | None:
+    match error:
+        case errors.RateLimited():
+            return None if error.local or error.kind == "daily" else "rate"
+        case errors.ServerError():
+            return "server"
+        case errors.TransportError():
+            return "transport"
+        case errors.BadRequest() if operation.exclusive and error.code == _TEAM_STRUCTURE_BUSY:
+            return "rate"  # another admin holds the account's team structure
+        case _:
+            return None
+
+
+def _maybe_done(error: errors.CallError) -> bool:
+    """Whether the request may have been carried out although it failed."""
+    if isinstance(error, errors.TransportError):
+        return error.sent
+    # 503 is how a server says that it did not take the request at all
+    return isinstance(error, errors.ServerError) and error.status != 503
+
+
+def _already_deleted(operation: Operation[Any], attempts: Attempts, error: errors.CallError) -> bool:
+    """A DELETE whose first answer was lost finds nothing the second time: it was done."""
+    return operation.method == "DELETE" and attempts.ambiguous and isinstance(error, errors.NotFound)

@@ -1,0 +1,136 @@
+"""Where a rotating refresh token is kept between uses."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Protocol
+
+from zra_async import errors
+from zra_async.core.secret import Secret
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+
+class TokenStore(Protocol):
+    """Keeps one refresh token; `lock` is held from reading the old one to writing the new one."""
+
+    def lock(self) -> AbstractAsyncContextManager[None]:
+        """Keep every other user of the same token out."""
+        ...
+
+    async def load(self) -> Secret | None:
+        """The latest refresh token, or None."""
+        ...
+
+    async def save(self, token: Secret) -> None:
+        """Keep ``token`` for good before returning."""
+        ...
+
+
+class MemoryTokenStore:
+    """Keeps the refresh token in this process only: it is lost when the process ends."""
+
+    def __init__(self) -> None:
+        self._token: Secret | None = None
+        self._lock = asyncio.Lock()
+
+    @asynccontextmanager
+    async def lock(self) -> AsyncIterator[None]:
+        """One task at a time."""
+        async with self._lock:
+            yield
+
+    async def load(self) -> Secret | None:
+        """The token in memory."""
+        return self._token
+
+    async def save(self, token: Secret) -> None:
+        """Replace it."""
+        self._token = token
+
+    def __repr__(self) -> str:
+        return "MemoryTokenStore()"
+
+
+class FileTokenStore:
+    """Keeps the refresh token in a file that only its owner can read (mode 0600), replaced atomically.
+
+    A lock file beside it lets several processes share one token: they renew it in turn.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+        self._tasks = asyncio.Lock()
+
+    @asynccontextmanager
+    async def lock(self) -> AsyncIterator[None]:
+        """One task of one process at a time."""
+        async with self._tasks:
+            handle = await asyncio.to_thread(self._open_lock)
+            try:
+                # polled: a thread that blocks in flock could be neither cancelled nor ended
+                while not _try_lock(handle):  # noqa: ASYNC110 (another process holds it, nothing here can signal)
+                    await asyncio.sleep(0.05)
+                yield
+            finally:
+                os.close(handle)
+
+    async def load(self) -> Secret | None:
+        """The token in the file, or None without one."""
+        return await asyncio.to_thread(self._read)
+
+    async def save(self, token: Secret) -> None:
+        """Write the token beside the file, then put it in its place."""
+        await asyncio.to_thread(self._write, token)
+
+    def _open_lock(self) -> int:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            return os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as problem:
+            raise errors.TokenError(f"the token store {self._path} cannot be locked: {problem.strerror}") from None
+
+    def _read(self) -> Secret | None:
+        try:
+            return Secret(self._path.read_text("ascii").strip()) or None
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as problem:
+            raise errors.TokenError(f"the token store {self._path} cannot be read: {problem}") from None
+
+    def _write(self, token: Secret) -> None:
+        handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name)  # mkstemp makes it 0600
+        try:
+            with os.fdopen(handle, "w", encoding="ascii") as file:
+                file.write(token)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(name, self._path)  # noqa: PTH105 (the one call that is atomic)
+        except BaseException:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(name)  # noqa: PTH108
+            raise
+
+    def __repr__(self) -> str:
+        return f"FileTokenStore({str(self._path)!r})"
+
+
+def _try_lock(handle: int) -> bool:
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,233 @@
+"""One attempt over the network. The only client-side module that knows aiohttp.
+
+Redirects are not followed here: an attempt that meets one returns it, and the pipeline decides, since a replay must
+pay its rate limit and may go to a trusted host only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+from aiohttp import hdrs, payload
+from aiohttp.abc import AbstractStreamWriter
+from yarl import URL
+
+from zra_async import errors
+from zra_async.core.operation import Host
+from zra_async.core.wire import Body, Reply, Request
+
+_CHUNK = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """The connections to one host. Times are in seconds.
+
+    `connections` is how many may be open at once; `connect_timeout` bounds getting one, from the pool or anew;
+    `read_timeout` is how long the service may be silent while its answer is awaited or read.
+    """
+
+    connections: int = 100
+    connect_timeout: float = 10.0
+    read_timeout: float = 60.0
+    keepalive_timeout: float = 15.0
+
+    def __post_init__(self) -> None:
+        if self.connections < 1 or min(self.connect_timeout, self.read_timeout, self.keepalive_timeout) <= 0:
+            raise errors.ConfigurationError("a pool needs at least one connection, and its timeouts must be positive")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """How the client reaches the network; everything is handed to aiohttp as it is.
+
+    A `connector` of your own serves both pools, stays yours to close, and leaves their `connections` to you.
+    """
+
+    api: Pool = field(default_factory=Pool)
+    file: Pool = field(default_factory=lambda: Pool(connections=32, read_timeout=120.0))
+    connector: aiohttp.BaseConnector | None = None
+    proxy: str | None = field(default=None, repr=False)
+    proxy_auth: aiohttp.BasicAuth | None = field(default=None, repr=False)
+    ssl: ssl.SSLContext | bool = True
+    trust_env: bool = False
+    trace_configs: Sequence[aiohttp.TraceConfig] = ()
+    max_answer_bytes: int = 64 * 1024 * 1024
+    user_agent: str = ""
+
+
+class _BodyPayload(payload.Payload):
+    """A `Body` in aiohttp's terms: its size is known, so it goes out with a Content-Length and not in chunks."""
+
+    def __init__(self, body: Body) -> None:
+        super().__init__(body, content_type=body.content_type)
+        self._size = body.size
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Refuse: a body is not text, and not meant to be shown."""
+        raise TypeError("a streamed body cannot be shown as text")
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Send the whole body."""
+        await self._value.write(writer.write)
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        """Send the whole body, whose size is the announced length."""
+        await self._value.write(writer.write)
+
+
+class Transport:
+    """Sends single attempts through two pools, one for the API and one for the file host."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._sessions: dict[Host, aiohttp.ClientSession] = {}
+
+    async def open(self) -> None:
+        """Create both pools; no connection is made yet."""
+        pools = {Host.API: self._network.api, Host.FILE: self._network.file}
+        self._sessions = {host: self._session(pool) for host, pool in pools.items()}
+
+    async def close(self) -> None:
+        """Close both pools and their connections."""
+        for session in self._sessions.values():
+            await session.close()
+
+    def _session(self, pool: Pool) -> aiohttp.ClientSession:
+        network = self._network
+        connector = network.connector or aiohttp.TCPConnector(
+            limit=pool.connections,
+            limit_per_host=pool.connections,
+            keepalive_timeout=pool.keepalive_timeout,
+            ssl=network.ssl,
+        )
+        trace = aiohttp.TraceConfig(trace_config_ctx_factory=_note_of)
+        trace.on_request_headers_sent.append(_headers_sent)
+        session = aiohttp.ClientSession(
+            connector=connector,
+            connector_owner=network.connector is None,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=network.trust_env,
+            trace_configs=[trace, *network.trace_configs],
+            timeout=aiohttp.ClientTimeout(
+                total=None, connect=pool.connect_timeout, sock_connect=pool.connect_timeout, sock_read=pool.read_timeout
+            ),
+            headers={hdrs.USER_AGENT: network.user_agent, hdrs.ACCEPT: "application/json"},
+            auto_decompress=True,
+        )
+        # aiohttp repeats an idempotent request on a dead keep-alive socket by itself: an attempt that no limit
+        # counts. There is no public switch; a test guards that this one still works.
+        session._retry_connection = False  # pyright: ignore[reportPrivateUsage]
+        return session
+
+    async def send(self, request: Request, url: str, authorization: str, *, on_sent: Callable[[], None]) -> Reply:
+        """Send one attempt to ``url`` and read the whole answer.
+
+        ``on_sent`` is called when the request leaves. Raises `TransportError` or `AnswerTooLarge`.
+        """
+        target = URL(url, encoded=True)
+        note = _Note(on_sent)
+        body = request.body
+        headers = {hdrs.AUTHORIZATION: authorization}
+        if body is not None:
+            headers[hdrs.CONTENT_TYPE] = request.content_type
+        session = self._sessions[request.operation.host]
+        name = request.operation.name
+        try:
+            async with session.request(
+                request.operation.method,
+                target,
+                data=body if body is None or isinstance(body, bytes) else _BodyPayload(body),
+                headers=headers,
+                allow_redirects=False,
+                proxy=self._network.proxy,
+                proxy_auth=self._network.proxy_auth,
+                trace_request_ctx=note,
+            ) as response:
+                note.leave()
+                content = await self._read(response, name)
+                return Reply(response.status, response.headers, content, str(target.with_query(None)))
+        except errors.CallError:
+            raise
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as problem:
+            raise errors.ConnectFailed(name, f"cannot connect to {target.host}: {_words(problem)}", sent=False) from None
+        except TimeoutError as problem:
+            text = f"{target.host} was silent for too long ({_words(problem)})"
+            raise errors.AttemptTimeout(name, text, sent=note.sent) from None
+        except (aiohttp.ClientError, OSError, ValueError) as problem:
+            text = f"the connection to {target.host} broke ({_words(problem)})"
+            raise errors.ConnectionLost(name, text, sent=note.sent) from None
+
+    async def post_form(
+        self, url: str, form: Mapping[str, str], authorization: str, timeout: float
+    ) -> tuple[int, bytes]:
+        """Post a form to the token endpoint, without redirects: status and body."""
+        async with (
+            asyncio.timeout(timeout),
+            self._sessions[Host.API].post(
+                URL(url),
+                data=dict(form),
+                headers={hdrs.AUTHORIZATION: authorization} if authorization else None,
+                allow_redirects=False,
+                proxy=self._network.proxy,
+                proxy_auth=self._network.proxy_auth,
+            ) as response,
+        ):
+            return response.status, await self._read(response, "token")
+
+    async def _read(self, response: aiohttp.ClientResponse, name: str) -> bytes:
+        most = self._network.max_answer_bytes
+        length = response.content_length
+        if length is not None and length > most:
+            raise self._too_large(response, name)
+        if length is not None and hdrs.CONTENT_ENCODING not in response.headers:
+            return await response.read()
+        # a compressed or chunked answer may be of any length: count what comes out
+        chunks: list[bytes] = []
+        total = 0
+        async for chunk in response.content.iter_chunked(_CHUNK):
+            total += len(chunk)
+            if total > most:
+                raise self._too_large(response, name)
+            chunks.append(chunk)
+        return b"".join(chunks)
+
+    def _too_large(self, response: aiohttp.ClientResponse, name: str) -> errors.AnswerTooLarge:
+        response.close()
+        text = f"the answer is longer than {self._network.max_answer_bytes} bytes"
+        return errors.AnswerTooLarge(
+            name, text, status=response.status, tracking_id=response.headers.get("x-zm-trackingid", "")
+        )
+
+
+class _Note:
+    """Whether the request of one attempt has left."""
+
+    __slots__ = ("_on_sent", "sent")
+
+    def __init__(self, on_sent: Callable[[], None]) -> None:
+        self.sent = False
+        self._on_sent = on_sent
+
+    def leave(self) -> None:
+        if not self.sent:
+            self.sent = True
+            self._on_sent()
+
+
+def _note_of(trace_request_ctx: Any = None) -> Any:
+    return trace_request_ctx
+
+
+async def _headers_sent(_session: aiohttp.ClientSession, note: Any, _params: object) -> None:
+    if note is not None:
+        note.leave()
+
+
+def _words(problem: BaseException) -> str:
+    return f"{type(problem).__name__}: {problem}"[:200] if str(problem) else type(problem).__name__

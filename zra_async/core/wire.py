@@ -1,0 +1,241 @@
+"""Both directions of the wire without any I/O: arguments → `Request`, and `Reply` → a typed answer or an error."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from zra_async import errors
+from zra_async.core.lenient import LenientDecoder
+from zra_async.core.operation import Label, Operation
+from zra_async.core.retry import parse_retry_after
+
+R = TypeVar("R")
+JSON = "application/json"
+#: an error body is small; a longer one is data and is not searched for an error
+_ENVELOPE_LIMIT = 8192
+_REFUSED_TOKEN_CODES = frozenset({124, 30031004})
+_MISSING_SCOPE_CODES = frozenset({4711, 4700, 104})
+_RATE_CODES = frozenset({429, 4001})
+
+
+class Body(Protocol):
+    """A request body that can be sent more than once; only the part being written needs to be in memory."""
+
+    content_type: str
+    size: int
+
+    async def write(self, send: Callable[[bytes | memoryview], Awaitable[None]]) -> None:
+        """Hand the whole body to ``send``, from its beginning, chunk by chunk."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call as it goes over the wire; every attempt sends the same bytes."""
+
+    operation: Operation[Any]
+    target: str  #: encoded path and query, from the prefix on
+    body: bytes | Body | None = field(default=None, repr=False)
+    content_type: str = JSON
+    query: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One complete answer. `headers` is case-insensitive."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    url: str = ""  #: where the answer came from, without its query
+
+    @property
+    def tracking_id(self) -> str:
+        """What Zoom's support asks for."""
+        return self.headers.get("x-zm-trackingid", "")
+
+
+class _Envelope(msgspec.Struct):
+    code: int | None = None
+    message: str | None = None
+    error_message: str | None = None
+    errors: list[dict[str, Any]] | None = None
+
+
+_ENVELOPE = LenientDecoder(_Envelope)
+_decoders: dict[type, LenientDecoder[Any]] = {}
+
+
+# --------------------------------------------------------------------------- arguments → request
+
+
+def quote_path_value(value: str) -> str:
+    """Percent-encode one path value, leaving nothing as it is; a value with a slash is encoded twice.
+
+    The service decodes the path before it routes it, so a slash that was encoded once would split the value.
+    """
+    once = quote(value, safe="")
+    return quote(once, safe="") if "/" in value else once
+
+
+def format_time(value: datetime) -> str:
+    """An aware datetime as the service takes it: UTC, whole seconds, ``Z``."""
+    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def query_text(value: object) -> str:
+    """One query value as text: booleans in lower case, times in UTC, several values separated by commas."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return format_time(value)
+    if isinstance(value, (list, tuple)):
+        return ",".join(query_text(v) for v in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return str(getattr(value, "value", value))
+
+
+def encode(
+    operation: Operation[Any],
+    *,
+    path: Mapping[str, str] | None = None,
+    query: Mapping[str, object] | None = None,
+    body: object = None,
+) -> Request:
+    """Build the request of one call. A query value of None is left out; ``body`` is JSON unless it is a `Body`."""
+    values = {name: quote_path_value(_path_value(name, value)) for name, value in (path or {}).items()}
+    route = operation.path.format_map(values)
+    texts = {name: query_text(value) for name, value in (query or {}).items() if value is not None}
+    target = f"/{operation.prefix}{route}"
+    try:
+        if texts:
+            target += "?" + "&".join(f"{name}={quote(text, safe='')}" for name, text in texts.items())
+        if body is None:
+            return Request(operation, target, query=texts)
+        if hasattr(body, "write"):
+            return Request(operation, target, body, body.content_type, texts)  # type: ignore[arg-type, attr-defined]
+        return Request(operation, target, msgspec.json.encode(body), JSON, texts)
+    except UnicodeEncodeError:
+        raise errors.InvalidArgument(f"{operation.name}: a text holds a lone surrogate, which is not text") from None
+    except (TypeError, ValueError, OverflowError) as problem:
+        raise errors.InvalidArgument(f"{operation.name}: the body cannot be sent as JSON: {problem}") from None
+
+
+def _path_value(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise errors.InvalidArgument(f"{name} must be a text, not {type(value).__name__}")
+    if not value.strip():
+        raise errors.InvalidArgument(f"{name} must not be empty")
+    if value in {".", ".."}:
+        raise errors.InvalidArgument(f"{name} must not be {value!r}: it would change the path")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise errors.InvalidArgument(f"{name} holds a lone surrogate, which is not text") from None
+    return value
+
+
+# --------------------------------------------------------------------------- reply → answer or error
+
+
+def decode(operation: Operation[R], reply: Reply) -> R:
+    """Decode a successful reply into the operation's result; an empty body gives None where nothing is expected."""
+    if operation.result is type(None):
+        return None  # type: ignore[return-value]
+    decoder = _decoders.get(operation.result)
+    if decoder is None:
+        decoder = _decoders[operation.result] = LenientDecoder(operation.result)
+    try:
+        return decoder.decode(reply.body)
+    except ValueError as problem:
+        text = f"the answer is not the JSON that was expected: {problem}"
+        raise errors.UnexpectedAnswer(
+            operation.name, text, status=reply.status, tracking_id=reply.tracking_id
+        ) from None
+
+
+def failure(operation: Operation[Any], reply: Reply, *, now: datetime | None = None) -> errors.CallError | None:
+    """The error that a reply stands for, or None for a success.
+
+    Decides on the HTTP status first, then on the service's code; a 2xx answer with an error inside is an error.
+    """
+    if 200 <= reply.status < 300:
+        if len(reply.body) > _ENVELOPE_LIMIT or b'"code"' not in reply.body:
+            return None
+        envelope = _envelope(reply.body)
+        if envelope.code is None or envelope.code in {0, 200, 201} or not (envelope.message or envelope.error_message):
+            return None
+    elif reply.status < 400:
+        text = "an answer that this client cannot follow"
+        return errors.UnexpectedAnswer(operation.name, text, status=reply.status, tracking_id=reply.tracking_id)
+    else:
+        envelope = _envelope(reply.body)
+    return _error(operation, reply, envelope, now or datetime.now(UTC))
+
+
+def _envelope(body: bytes) -> _Envelope:
+    try:
+        return _ENVELOPE.decode(body[:_ENVELOPE_LIMIT])
+    except ValueError:
+        return _Envelope(message=body[:200].decode("utf-8", "replace"))
+
+
+def _error(operation: Operation[Any], reply: Reply, envelope: _Envelope, now: datetime) -> errors.CallError:
+    code = envelope.code
+    message = envelope.message or envelope.error_message or ""
+    details: dict[str, Any] = {
+        "status": reply.status,
+        "code": code,
+        "message": message,
+        "tracking_id": reply.tracking_id,
+        "errors": [dict(e) for e in envelope.errors or ()],
+    }
+    status = reply.status if reply.status >= 400 else _STATUS_OF_CODE.get(code or 0, 400)
+    if status == 429 or (status == 400 and code in _RATE_CODES):
+        kind = limit_kind(operation, reply.headers, message)
+        return errors.RateLimited(
+            operation.name, kind=kind, resets_at=parse_retry_after(reply.headers.get("Retry-After"), now), **details
+        )
+    scopes = _scopes_in(message)
+    if scopes or code in _MISSING_SCOPE_CODES:
+        return errors.MissingScopes(operation.name, scopes=scopes or operation.scopes, **details)
+    if status == 401 or (status == 400 and code in _REFUSED_TOKEN_CODES):
+        return errors.AuthenticationFailed(operation.name, **details)
+    if status == 400 and code == 300 and "page token" in message:
+        return errors.PageTokenExpired(operation.name, **details)
+    kind_of_error = _ERROR_OF_STATUS.get(status) or (errors.ServerError if status >= 500 else errors.APIError)
+    return kind_of_error(operation.name, **details)
+
+
+_STATUS_OF_CODE = {124: 401, 30031004: 401, 429: 429, 4001: 429, 1004: 403, 5001: 403, 1005: 404, 5011: 404}
+_ERROR_OF_STATUS: dict[int, type[errors.APIError]] = {
+    400: errors.BadRequest,
+    403: errors.PermissionDenied,
+    404: errors.NotFound,
+    409: errors.Conflict,
+    413: errors.PayloadTooLarge,
+}
+
+
+def limit_kind(operation: Operation[Any], headers: Mapping[str, str], message: str) -> errors.LimitKind:
+    """Which limit a 429 speaks of: its header first, then its words."""
+    header = headers.get("X-RateLimit-Type", "").casefold()
+    words = message.casefold()
+    if "daily" in header or ("daily" in words and not header):
+        return "daily"
+    if "concurrent" in words:
+        return "concurrent"
+    if header == "qps" or "per-second" in words or "per second" in words or "per-minute" in words:
+        return "per_minute" if operation.label is Label.RESOURCE_INTENSIVE else "per_second"
+    return "unknown"
+
+
+def _scopes_in(message: str) -> Sequence[str]:
+    found = re.search(r"does not contain scopes?:?\s*\[([^\]]*)\]", message)
+    return tuple(s.strip() for s in found.group(1).split(",") if s.strip()) if found else ()

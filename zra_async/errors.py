@@ -1,0 +1,275 @@
+"""Every exception that the library raises, in one tree.
+
+    ZRAError
+    ├── InvalidArgument            an argument was refused before anything was sent (also a ValueError)
+    ├── ConfigurationError         the client cannot be set up this way (also a ValueError)
+    ├── ClientNotOpen              used before ``async with`` or after it (also a RuntimeError)
+    ├── TokenError                 the token endpoint refused or could not be reached
+    └── CallError                  one call failed: ``operation`` says which
+        ├── APIError               the service answered with an error: status, code, message, tracking id
+        │   ├── BadRequest         400
+        │   │   └── PageTokenExpired
+        │   ├── AuthenticationFailed  401, or the codes of a refused token
+        │   ├── PermissionDenied   403
+        │   ├── MissingScopes      the token lacks scopes: ``scopes`` names them
+        │   ├── NotFound           404
+        │   ├── Conflict           409
+        │   ├── PayloadTooLarge    413
+        │   ├── RateLimited        429, or a limit that this client would have crossed
+        │   └── ServerError        5xx
+        ├── TransportError         no complete answer arrived
+        │   ├── ConnectFailed      the request never left this machine
+        │   ├── ConnectionLost     the connection broke while the answer was awaited
+        │   └── AttemptTimeout     one attempt took longer than ``timeout``
+        ├── DeadlineExceeded       the whole call took longer than ``deadline`` (also a TimeoutError)
+        ├── AmbiguousWrite         an unsafe write may or may not have been done
+        ├── UnexpectedAnswer       the answer is not what the reference describes
+        │   └── AnswerTooLarge
+        ├── UnsafeRedirect         a redirect left the trusted hosts, and was not followed
+        ├── PageTokenRepeated      the service sent the same page token twice
+        └── PartlyDone             a call that was split stopped half way: ``done`` and ``pending``
+
+``str(error)`` is meant to be enough to act on. No exception carries a token, a header or a request body.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+LimitKind = Literal["per_second", "per_minute", "daily", "concurrent", "unknown"]
+
+
+class ZRAError(Exception):
+    """The root of the tree."""
+
+
+class InvalidArgument(ZRAError, ValueError):
+    """An argument breaks a documented limit; nothing was sent."""
+
+
+class ConfigurationError(ZRAError, ValueError):
+    """The client cannot be configured like this; nothing was sent."""
+
+
+class ClientNotOpen(ZRAError, RuntimeError):
+    """The client was used before it was opened or after it was closed."""
+
+
+class TokenError(ZRAError):
+    """No access token could be had: `status` and `reason` of the token endpoint, None without an answer."""
+
+    def __init__(self, advice: str, *, status: int | None = None, reason: str = "") -> None:
+        self.status = status
+        self.reason = reason
+        answer = f" (HTTP {status}{': ' + reason if reason else ''})" if status is not None else ""
+        super().__init__(f"no access token{answer}: {advice}")
+
+
+class CallError(ZRAError):
+    """A call failed. `operation` is its name, such as ``conversations.get``."""
+
+    def __init__(self, operation: str, problem: str) -> None:
+        self.operation = operation
+        super().__init__(f"{operation}: {problem}")
+
+
+class APIError(CallError):
+    """The service answered with an error.
+
+    `status` is the HTTP status, `code` the service's own code (None when the body had none), `message` its text,
+    `tracking_id` what Zoom's support asks for, `errors` the refused fields, if it named any.
+    """
+
+    advice = ""
+
+    def __init__(
+        self,
+        operation: str,
+        *,
+        status: int,
+        code: int | None = None,
+        message: str = "",
+        tracking_id: str = "",
+        errors: Sequence[Mapping[str, Any]] = (),
+        advice: str = "",
+    ) -> None:
+        self.status = status
+        self.code = code
+        self.message = message
+        self.tracking_id = tracking_id
+        self.errors = tuple(errors)
+        parts = [f"HTTP {status}" + (f", code {code}" if code is not None else "")]
+        parts.append(message[:500] or "no message")
+        parts += [f"{e.get('field', '?')}: {e.get('message', '')}"[:200] for e in self.errors[:5]]
+        text = "; ".join(parts)
+        if advice or self.advice:
+            text += f" — {advice or self.advice}"
+        if tracking_id:
+            text += f" [tracking id {tracking_id}]"
+        super().__init__(operation, text)
+
+
+class BadRequest(APIError):
+    """400: the service refuses the request as it is."""
+
+
+class PageTokenExpired(BadRequest):
+    """The page token is older than 15 minutes or belongs to another query: begin the list again.
+
+    `query` is the query that the token belonged to, `cursor` the token.
+    """
+
+    advice = "page tokens live 15 minutes and belong to one query: start the list again"
+    query: Mapping[str, str] = {}
+    cursor: str = ""
+
+
+class AuthenticationFailed(APIError):
+    """The token was refused, and a new one as well."""
+
+    advice = "check that the app is activated and that the credentials belong to this account"
+
+
+class PermissionDenied(APIError):
+    """403: the user or app may not do this."""
+
+
+class MissingScopes(APIError):
+    """The token lacks a scope; any one of `scopes` is enough."""
+
+    def __init__(self, operation: str, *, scopes: Sequence[str], **details: Any) -> None:
+        self.scopes = tuple(scopes)
+        advice = f"add one of these scopes to the app and fetch a new token: {', '.join(self.scopes) or 'not named'}"
+        super().__init__(operation, advice=advice, **details)
+
+
+class NotFound(APIError):
+    """404: there is no such thing, or not for this account."""
+
+
+class Conflict(APIError):
+    """409: the state of the account does not allow this."""
+
+
+class PayloadTooLarge(APIError):
+    """413: the request body is larger than the service takes."""
+
+
+class RateLimited(APIError):
+    """A rate limit stands in the way, and waiting for it was not allowed.
+
+    `kind` says which: ``per_second``, ``per_minute``, ``daily``, ``concurrent`` (a lock on one resource) or
+    ``unknown``. `resets_at` is when to come back, as an aware datetime, if it is known. `local` is True when
+    this client stopped the call itself, before the service had to.
+    """
+
+    def __init__(
+        self,
+        operation: str,
+        *,
+        kind: LimitKind,
+        resets_at: datetime | None = None,
+        local: bool = False,
+        **details: Any,
+    ) -> None:
+        self.kind: LimitKind = kind
+        self.resets_at = resets_at
+        self.local = local
+        when = f"come back at {resets_at.isoformat()}" if resets_at else "come back later"
+        details.setdefault("status", 429)
+        details.setdefault("advice", f"{kind.replace('_', '-')} limit: {when}")
+        super().__init__(operation, **details)
+
+
+class ServerError(APIError):
+    """5xx: the service failed, after as many repeats as the retry policy allows."""
+
+    advice = "the service has trouble: try again later"
+
+
+class TransportError(CallError):
+    """No complete answer arrived. `sent` tells whether the request had left this machine."""
+
+    def __init__(self, operation: str, problem: str, *, sent: bool) -> None:
+        self.sent = sent
+        super().__init__(operation, problem)
+
+
+class ConnectFailed(TransportError):
+    """No connection could be made: nothing was sent."""
+
+
+class ConnectionLost(TransportError):
+    """The connection broke after the request had been sent, or while it was being sent."""
+
+
+class AttemptTimeout(TransportError):
+    """One attempt took longer than ``timeout`` allows, or stood still for too long."""
+
+
+class DeadlineExceeded(CallError, TimeoutError):
+    """The call with all its waiting took longer than ``deadline``."""
+
+
+class AmbiguousWrite(CallError):
+    """A write that must not be repeated was sent, and its answer is lost: it may or may not have been done.
+
+    `outcome` is what happened instead of an answer. Look at the account before you repeat the call.
+    """
+
+    def __init__(self, operation: str, outcome: CallError) -> None:
+        self.outcome = outcome
+        super().__init__(
+            operation,
+            "the request was sent but its answer is lost, so it may or may not have been done — check the account "
+            f"before you repeat it ({outcome})",
+        )
+
+
+class UnexpectedAnswer(CallError):
+    """The answer cannot be understood. `status` is its HTTP status."""
+
+    def __init__(self, operation: str, problem: str, *, status: int, tracking_id: str = "") -> None:
+        self.status = status
+        self.tracking_id = tracking_id
+        super().__init__(operation, f"{problem} (HTTP {status}{f', tracking id {tracking_id}' if tracking_id else ''})")
+
+
+class AnswerTooLarge(UnexpectedAnswer):
+    """The answer is longer than ``max_answer_bytes``, and was not read to its end."""
+
+
+class UnsafeRedirect(CallError):
+    """The service pointed to a host outside the trusted ones, to plain http, or in a circle; the token stayed here."""
+
+
+class PageTokenRepeated(CallError):
+    """The service sent a page token that it had sent before; following it would never end."""
+
+
+class PartlyDone(CallError):
+    """A call over the documented maximum was split, and one of its pieces failed.
+
+    `done` holds the values whose pieces were carried out, `failed` those of the piece that failed, `pending` those
+    that were not tried. The cause (``__cause__``) is the error of the failed piece.
+    """
+
+    def __init__(
+        self,
+        operation: str,
+        *,
+        done: Sequence[Any],
+        failed: Sequence[Any],
+        pending: Sequence[Any],
+        cause: BaseException,
+    ) -> None:
+        self.done = tuple(done)
+        self.failed = tuple(failed)
+        self.pending = tuple(pending)
+        super().__init__(
+            operation,
+            f"{len(self.done)} values done, {len(self.failed)} failed, {len(self.pending)} not tried; "
+            f"the failure: {cause}",
+        )
