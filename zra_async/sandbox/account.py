@@ -48,6 +48,16 @@ class Options:
         )
     )
 
+    def __post_init__(self) -> None:
+        if self.plan not in ("free", "pro", "business"):
+            raise ValueError(f"plan must be free, pro or business, not {self.plan!r}")
+        if self.redirect_status not in (0, 301, 302, 303, 307, 308):
+            raise ValueError(f"redirect_status must be 0, 301, 302, 303, 307 or 308, not {self.redirect_status}")
+        if self.conversations < 0 or not 0 <= self.awkward <= 1:
+            raise ValueError("conversations must not be negative, and awkward is a share between 0 and 1")
+        if min(self.latency, self.jitter, self.processing_seconds, self.task_seconds) < 0:
+            raise ValueError("durations must not be negative")
+
 
 class OptionFields(TypedDict, total=False):
     """The fields of `Options` as keyword arguments."""

@@ -90,6 +90,7 @@ class Row:
     scopes: tuple[str, ...]
     granular: tuple[str, ...]
     twin: bool
+    enough: frozenset[str]  #: every scope of both kinds
 
     @property
     def key(self) -> str:
@@ -108,7 +109,8 @@ def _parse(text: str, *, twin: bool) -> list[Row]:
         method, template, label, classic, granular = line.split()
         more_classic, more_granular = ALSO.get(f"{method} {template}", ((), ()))
         scopes = (*more_classic, *_expand("iq_" + classic))
-        rows.append(Row(method, template, label, scopes, (*_expand("zra:" + granular), *more_granular), twin))
+        finer = (*_expand("zra:" + granular), *more_granular)
+        rows.append(Row(method, template, label, scopes, finer, twin, frozenset((*scopes, *finer))))
     return rows
 
 

@@ -1,0 +1,181 @@
+"""A whole Revenue Accelerator account on loopback: four hosts, one state."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Self, Unpack
+
+from aiohttp import web
+
+from zra_async.sandbox.account import Account, OptionFields, Options
+from zra_async.sandbox.clock import Clock
+from zra_async.sandbox.control import control_routes
+from zra_async.sandbox.crm import Crm
+from zra_async.sandbox.dispatch import Gateway, Service
+from zra_async.sandbox.faults import Fault, Faults
+from zra_async.sandbox.files import Files
+from zra_async.sandbox.hosts import Forwarder, TokenHost, downloads
+from zra_async.sandbox.mishaps import Mishaps
+from zra_async.sandbox.pages import PageTokens
+from zra_async.sandbox.stats import Stats
+from zra_async.sandbox.teams import Teams
+from zra_async.sandbox.tokens import Tokens, credentials_of
+from zra_async.sandbox.webhooks import Webhooks
+from zra_async.sandbox.windows import LIMITS, Windows
+from zra_async.sandbox.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+ADDRESS = "127.0.0.1"
+BODY_LIMIT = 64 * 1024**2  #: bytes of a JSON body
+LINGER = 30.0  #: seconds in which a body is still read after its answer was sent, so that the sender sees the answer
+SHUTDOWN = 1.0  #: seconds for which requests under way are waited for at the end
+
+
+class Sandbox:
+    """Serve an account on free ports of 127.0.0.1 for as long as the ``async with`` block lasts.
+
+    The keyword arguments are those of `Options`; besides, ``clock`` replaces the wall clock, ``port`` fixes the port of
+    the API host, ``control`` opens the control endpoint to other processes, ``webhook_url`` (loopback only) receives
+    signed events, and ``faults`` are armed from the start. The addresses are known once the block is entered.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock | None = None,
+        port: int = 0,
+        control: bool = False,
+        webhook_url: str | None = None,
+        webhook_secret: str | None = None,
+        faults: Iterable[Fault] = (),
+        **options: Unpack[OptionFields],
+    ) -> None:
+        self.options = Options(**options)
+        self.clock = clock or Clock()
+        self.faults = Faults(faults, seed=self.options.seed)
+        self._credentials = credentials_of(self.options.seed)
+        self.webhook_secret = webhook_secret or self._credentials.client_secret[::-1]
+        self.account = self._new_account(webhook_url)
+        self._tokens = Tokens(self.options, self.clock, self._credentials, owner_id=self.world.users[0].user_id)
+        windows = Windows(LIMITS[self.options.plan], enforced=self.options.limits)
+        self._service = Service(
+            account=self.account,
+            tokens=self._tokens,
+            windows=windows,
+            faults=self.faults,
+            mishaps=Mishaps(self.clock),
+        )
+        self.stats = Stats(windows.stats, self._service.operations, self._tokens)
+        self._port = port
+        self._control = control
+        self._runners: list[web.AppRunner] = []
+        self.api_url = self.file_url = self.upload_url = self.token_url = ""
+
+    def _new_account(self, webhook_url: str | None) -> Account:
+        options, clock = self.options, self.clock
+        world = World(options, clock)
+        return Account(
+            options=options,
+            clock=clock,
+            world=world,
+            teams=Teams(world, clock),
+            crm=Crm(options, clock),
+            files=Files(options, clock),
+            pages=PageTokens(clock, f"page tokens of {options.seed}".encode()),
+            webhooks=Webhooks(webhook_url, self.webhook_secret, clock, account_id=self.account_id),
+        )
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    @property
+    def world(self) -> World:
+        """The account's conversations, deals and people."""
+        return self.account.world
+
+    @property
+    def account_id(self) -> str:
+        """The account to ask tokens for."""
+        return self._credentials.account_id
+
+    @property
+    def client_id(self) -> str:
+        """The id of the app that may ask for tokens."""
+        return self._credentials.client_id
+
+    @property
+    def client_secret(self) -> str:
+        """The secret of that app."""
+        return self._credentials.client_secret
+
+    def environment(self) -> dict[str, str]:
+        """The environment variables from which a client finds this sandbox."""
+        return {
+            "ZOOM_ACCOUNT_ID": self.account_id,
+            "ZOOM_CLIENT_ID": self.client_id,
+            "ZOOM_CLIENT_SECRET": self.client_secret,
+            "ZRA_PLAN": self.options.plan,
+            "ZRA_TOKEN_URL": self.token_url,
+            "ZRA_API_URL": self.api_url,
+            "ZRA_FILE_URL": self.file_url,
+        }
+
+    def authorize(self, code_challenge: str, redirect_uri: str, *, user_id: str | None = None) -> str:
+        """Consent in the name of a user, by default the owner, and return the authorization code (PKCE, S256)."""
+        return self._tokens.authorize(code_challenge, redirect_uri, user_id=user_id)
+
+    def revoke_tokens(self) -> None:
+        """Kill every access token now."""
+        self._tokens.revoke()
+
+    async def close(self) -> None:
+        """Stop serving, hang up on everybody and remove what was stored; safe to call twice."""
+        self._service.mishaps.close()
+        runners, self._runners = self._runners, []
+        await asyncio.gather(*(runner.cleanup() for runner in runners))
+        await self.account.webhooks.close()
+        await self.account.files.close()
+
+    async def _start(self) -> None:
+        service = self._service
+        gateway, uploads, forwarder = Gateway(service, "api"), Gateway(service, "files"), Forwarder(service)
+        control = control_routes(self) if self._control else []
+        api = await self._serve(gateway.handle, port=self._port, routes=control)
+        upload = await self._serve(uploads.handle, routes=downloads(service), on_prepare=service.mishaps.on_prepare)
+        public = await self._serve(forwarder.handle if self.options.redirect_status else uploads.handle)
+        token = await self._serve(TokenHost(service).handle)
+        self.api_url, self.upload_url, self.file_url = f"{api}/v2", f"{upload}/v2", f"{public}/v2"
+        self.token_url = f"{token}/oauth/token"
+        self._tokens.api_url = api
+        forwarder.target = upload
+        self.account.files.base_url = upload
+
+    async def _serve(
+        self,
+        handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+        *,
+        port: int = 0,
+        routes: Iterable[web.RouteDef] = (),
+        on_prepare: Callable[[web.Request, web.StreamResponse], Awaitable[None]] | None = None,
+    ) -> str:
+        app = web.Application(client_max_size=BODY_LIMIT)
+        app.add_routes(routes)
+        app.router.add_route("*", "/{path:.*}", handler)
+        if on_prepare is not None:
+            app.on_response_prepare.append(on_prepare)
+        runner = web.AppRunner(app, access_log=None, lingering_time=LINGER, shutdown_timeout=SHUTDOWN)
+        await runner.setup()
+        self._runners.append(runner)
+        await web.TCPSite(runner, ADDRESS, port).start()
+        host, bound = runner.addresses[0][:2]
+        return f"http://{host}:{bound}"
