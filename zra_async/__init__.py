@@ -1,3 +1,49 @@
 """The asyncio-native client of the Zoom Revenue Accelerator API."""
 
+from zra_async.api.registry import OPERATIONS
+from zra_async.client import ZRAClient
+from zra_async.config import GOVERNMENT, ClientConfig, Hosts
+from zra_async.core.auth import Auth, AuthorizationCode, ServerToServer, StaticToken, UserOAuth
+from zra_async.core.bucket import Lane
+from zra_async.core.limits import LimitState, LocalRateLimiter, RateLimiter
+from zra_async.core.operation import Label, ListOperation, Operation
+from zra_async.core.pages import Page, Pages
+from zra_async.core.plans import Plan, Rate
+from zra_async.core.retry import RetryPolicy
+from zra_async.core.tokenstore import FileTokenStore, MemoryTokenStore, TokenStore
+from zra_async.core.transport import Network, Pool
+from zra_async.core.wire import Reply
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "GOVERNMENT",
+    "OPERATIONS",
+    "Auth",
+    "AuthorizationCode",
+    "ClientConfig",
+    "FileTokenStore",
+    "Hosts",
+    "Label",
+    "Lane",
+    "LimitState",
+    "ListOperation",
+    "LocalRateLimiter",
+    "MemoryTokenStore",
+    "Network",
+    "Operation",
+    "Page",
+    "Pages",
+    "Plan",
+    "Pool",
+    "Rate",
+    "RateLimiter",
+    "Reply",
+    "RetryPolicy",
+    "ServerToServer",
+    "StaticToken",
+    "TokenStore",
+    "UserOAuth",
+    "ZRAClient",
+    "__version__",
+]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Coroutine, Mapping
+from dataclasses import replace
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar, Unpack
 
 from zra_async import errors
 from zra_async.api.indicators import Indicators
 from zra_async.api.registry import OPERATIONS
-from zra_async.config import ClientConfig, check_seconds, settings_from_env
+from zra_async.config import ClientConfig, ClientOptions, check_seconds, settings_from_env
 from zra_async.core import wire
 from zra_async.core.auth import Auth, AuthContext
 from zra_async.core.bucket import Lane
@@ -24,3 +25,267 @@ from zra_async.core.transport import Transport
 
 R = TypeVar("R")
 T = TypeVar("T")
+_KEEP: Any = object()
+
+
+class Session:
+    """What all views of one client share: pools, limits, authentication, and the tasks that it started."""
+
+    def __init__(self, auth: Auth, config: ClientConfig) -> None:
+        self.config = config
+        self._auth = auth
+        self._state: Literal["new", "open", "closed"] = "new"
+        self._transport = Transport(config.network)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._limits: RateLimiter | None = None
+        self._pipeline: Pipeline | None = None
+        self._structure = asyncio.Lock()  # team create, delete and move never overlap
+
+    async def open(self) -> None:
+        """Make the pools and the limits of the running event loop."""
+        if self._state != "new":
+            raise errors.ClientNotOpen(f"this client was {self._state} before: make a new ZRAClient for each use")
+        self._state = "open"
+        observe = quiet(self.config.observer)
+        await self._transport.open()
+        self._limits = self.config.rate_limiter()
+        self._auth.bind(AuthContext(self._transport.post_form, self.spawn, observe, self.config.hosts.token))
+        self._pipeline = Pipeline(
+            transport=self._transport,
+            limits=self._limits,
+            auth=self._auth,
+            retry=self.config.retry,
+            base=self.base,
+            trusted=self.config.hosts.trusted,
+            observe=observe,
+        )
+
+    async def close(self) -> None:
+        """End every task that the client started, then close its connections."""
+        self._state = "closed"
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+        await self._transport.close()
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Start a task that ends with the client."""
+        if self._state != "open":
+            work.close()
+            raise self._not_open()
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def base(self, host: Host) -> str:
+        """The base URL of ``host``."""
+        hosts = self.config.hosts
+        if host is Host.FILE:
+            if not hosts.file:
+                raise errors.ConfigurationError("no file host is known for this cloud: give Hosts(file='https://…')")
+            return hosts.file
+        if self.config.use_account_host and self._auth.api_url.startswith("https://"):
+            return self._auth.api_url.rstrip("/") + "/v2"
+        return hosts.api
+
+    @property
+    def limits(self) -> RateLimiter:
+        """The rate limits, once the client is open."""
+        if self._limits is None:
+            raise self._not_open()
+        return self._limits
+
+    async def send(self, request: wire.Request, options: CallOptions) -> wire.Reply:
+        """Make one call; team structure edits queue up behind each other."""
+        if self._state != "open" or self._pipeline is None:
+            raise self._not_open()
+        if not request.operation.exclusive:
+            return await self._pipeline.call(request, options)
+        async with self._structure:
+            return await self._pipeline.call(request, options)
+
+    def _not_open(self) -> errors.ClientNotOpen:
+        if self._state == "closed":
+            return errors.ClientNotOpen("this client is closed: make a new one, and keep it open while you use it")
+        return errors.ClientNotOpen("this client is not open yet: use it inside `async with ZRAClient(…) as zra:`")
+
+
+class Namespaces:
+    """The resources of the API, each made when it is first used."""
+
+    def __init__(self, caller: Any, *, legacy: bool) -> None:
+        self._caller = caller
+        self._legacy_calls = legacy
+
+    @functools.cached_property
+    def indicators(self) -> Indicators:
+        """The account's indicator settings."""
+        return Indicators(self._caller, legacy=self._legacy_calls)
+
+
+class Legacy(Namespaces):
+    """``zra.legacy``: the deprecated ``/iq`` operations, with the same methods and a DeprecationWarning."""
+
+    def __init__(self, caller: Any) -> None:
+        super().__init__(caller, legacy=True)
+
+
+class ZRAClient(Namespaces):
+    """The client of one account: open it once, share it between all tasks of the event loop.
+
+        async with ZRAClient(ServerToServer(account_id, client_id, client_secret), plan="business") as zra:
+            async for conversation in zra.conversations.list():
+                ...
+
+    The keyword arguments are the fields of `ClientConfig`. Calls raise the exceptions of `zra_async.errors`.
+    """
+
+    def __init__(self, auth: Auth, **options: Unpack[ClientOptions]) -> None:
+        config = ClientConfig(**options)
+        self._session = Session(auth, config)
+        self._options = CallOptions(timeout=config.timeout, deadline=config.deadline, lane=config.lane)
+        super().__init__(self, legacy=False)
+
+    @classmethod
+    def from_env(cls, **options: Unpack[ClientOptions]) -> Self:
+        """Make a client from the environment; ``options`` given here come before it.
+
+        Reads ZOOM_ACCOUNT_ID, ZOOM_CLIENT_ID, ZOOM_CLIENT_SECRET or ZOOM_CLIENT_SECRET_FILE, and the optional
+        ZRA_PLAN, ZRA_SHARE, ZRA_TOKEN_URL, ZRA_API_URL and ZRA_FILE_URL. Raises `ConfigurationError`.
+        """
+        auth, hosts, plan, share = settings_from_env()
+        found: ClientOptions = {"hosts": hosts, "plan": plan, "share": share}
+        found.update(options)
+        return cls(auth, **found)
+
+    async def __aenter__(self) -> Self:
+        await self._session.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the client: its tasks end, its connections close, and every later call raises `ClientNotOpen`."""
+        await self._session.close()
+
+    def with_options(
+        self,
+        *,
+        timeout: float | None = _KEEP,
+        deadline: float | None = _KEEP,
+        lane: Lane = _KEEP,
+    ) -> ZRAClient:
+        """A view of this client with other bounds, in seconds, or another lane; it opens and closes with this one."""
+        changes: dict[str, Any] = {"timeout": timeout, "deadline": deadline, "lane": lane}
+        changes = {name: value for name, value in changes.items() if value is not _KEEP}
+        for name in ("timeout", "deadline"):
+            check_seconds(name, changes.get(name))
+        view = object.__new__(type(self))
+        view._session = self._session
+        view._options = replace(self._options, **changes)
+        Namespaces.__init__(view, view, legacy=False)
+        return view
+
+    @functools.cached_property
+    def legacy(self) -> Legacy:
+        """The deprecated ``/iq`` operations."""
+        return Legacy(self)
+
+    @property
+    def limits(self) -> RateLimiter:
+        """The rate limits of this client; ``limits.snapshot()`` tells where each label stands."""
+        return self._session.limits
+
+    async def call(
+        self,
+        operation: Operation[R] | str,
+        *,
+        path: Mapping[str, str] | None = None,
+        query: Mapping[str, object] | None = None,
+        body: object = None,
+        **arguments: Any,
+    ) -> Any:
+        """Call any operation by name, with the keyword arguments of its method.
+
+            await zra.call("conversations.get", conversation_id="…")
+
+        A list gives its first `Page`. Raises `InvalidArgument` for an unknown name or argument.
+        """
+        if isinstance(operation, str):
+            return await self._call_by_name(operation, arguments)
+        reply = await self._send(operation, path, query, body)
+        return wire.decode(operation, reply)
+
+    async def raw(
+        self,
+        operation: Operation[Any] | str,
+        *,
+        path: Mapping[str, str] | None = None,
+        query: Mapping[str, object] | None = None,
+        body: object = None,
+    ) -> wire.Reply:
+        """Make a call and return its `Reply` as it came: status, headers, body and tracking id.
+
+        Limits, authentication, repeats and errors are those of every call; only the decoding is left out.
+        """
+        row = _row(operation) if isinstance(operation, str) else operation
+        return await self._send(row, path, query, body)
+
+    def list(
+        self,
+        operation: ListOperation[Any, T],
+        *,
+        path: Mapping[str, str] | None = None,
+        query: Mapping[str, object] | None = None,
+        page_size: int | None = None,
+        cursor: str = "",
+    ) -> Pages[T]:
+        """Begin a list of any paginated operation."""
+        fixed = {**(query or {}), "page_size": page_size or operation.max_page_size}
+
+        async def fetch(token: str) -> Page[T]:
+            wanted = {**fixed, "next_page_token": token or None}
+            try:
+                reply = await self._send(operation, path, wanted, None)
+            except errors.PageTokenExpired as expired:
+                expired.query = {name: wire.query_text(v) for name, v in fixed.items() if v is not None}
+                expired.cursor = token
+                raise
+            answer = wire.decode(operation, reply)
+            return Page(operation.items(answer), getattr(answer, "next_page_token", ""), answer)
+
+        return Pages(operation.name, fetch, self._session.spawn, cursor=cursor)
+
+    async def _send(
+        self,
+        operation: Operation[Any],
+        path: Mapping[str, str] | None,
+        query: Mapping[str, object] | None,
+        body: object,
+    ) -> wire.Reply:
+        return await self._session.send(wire.encode(operation, path=path, query=query, body=body), self._options)
+
+    async def _call_by_name(self, name: str, arguments: Mapping[str, Any]) -> Any:
+        _row(name)
+        method: Any = functools.reduce(getattr, name.split("."), self)
+        try:
+            pending = method(**arguments)
+        except TypeError as problem:
+            raise errors.InvalidArgument(f"{name}: {problem}") from None
+        return await pending
+
+    def __repr__(self) -> str:
+        return f"ZRAClient(plan={self._session.config.plan!r}, api={self._session.config.hosts.api!r})"
+
+
+def _row(name: str) -> Operation[Any]:
+    row = OPERATIONS.get(name)
+    if row is None:
+        raise errors.InvalidArgument(f"no operation is called {name!r}; the names are in zra_async.OPERATIONS")
+    return row

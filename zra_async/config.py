@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import get_args
+from typing import TypedDict, get_args
 from urllib.parse import urlsplit
 
 from zra_async.core.auth import TOKEN_URL, ServerToServer
@@ -18,6 +18,24 @@ from zra_async.core.plans import Plan, Rate
 from zra_async.core.retry import RetryPolicy
 from zra_async.core.transport import Network
 from zra_async.errors import ConfigurationError
+
+
+def _checked_url(name: str, url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        valid = False
+        parts = urlsplit("")
+    if not valid or parts.query or parts.fragment or parts.username is not None:
+        raise ConfigurationError(f"the {name} URL must look like https://host/path, not {url!r}")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+        raise ConfigurationError(f"the {name} URL must be https: over http the token could be read on its way")
+    return url.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    return host in {"localhost", "::1"} or host.startswith("127.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +97,22 @@ class ClientConfig:
         return self.limits
 
 
+class ClientOptions(TypedDict, total=False):
+    """The fields of `ClientConfig` as keyword arguments."""
+
+    hosts: Hosts
+    plan: Plan
+    share: float
+    limits: Mapping[Label, Rate] | RateLimiter | None
+    retry: RetryPolicy
+    timeout: float | None
+    deadline: float | None
+    lane: Lane
+    network: Network
+    observer: Observer
+    use_account_host: bool
+
+
 def check_share(share: float) -> None:
     """Refuse a share outside (0, 1]."""
     if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share <= 1:  # pyright: ignore[reportUnnecessaryIsInstance]
@@ -137,21 +171,3 @@ def _secret_file(path: str) -> str:
     if not secret:
         raise ConfigurationError(f"ZOOM_CLIENT_SECRET_FILE: {path} is empty")
     return secret
-
-
-def _checked_url(name: str, url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-        parts = urlsplit("")
-    if not valid or parts.query or parts.fragment or parts.username is not None:
-        raise ConfigurationError(f"the {name} URL must look like https://host/path, not {url!r}")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
-        raise ConfigurationError(f"the {name} URL must be https: over http the token could be read on its way")
-    return url.rstrip("/")
-
-
-def _is_loopback(host: str) -> bool:
-    return host in {"localhost", "::1"} or host.startswith("127.")

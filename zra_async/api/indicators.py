@@ -28,7 +28,7 @@ class MentionedBy(OpenEnum):
     PROSPECTS = "prospects"
 
 
-class Indicator(Model):
+class Indicator(Model, frozen=True, kw_only=True):
     """One indicator and the category it belongs to."""
 
     id: str = ""
@@ -44,7 +44,7 @@ class Indicator(Model):
     last_modified_user_name: str | None = None
 
 
-class IndicatorPage(Model):
+class IndicatorPage(Model, frozen=True, kw_only=True):
     """One page of indicators."""
 
     indicators: tuple[Indicator, ...] = ()

@@ -6,7 +6,7 @@ import re
 import warnings
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from enum import Enum
+from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -62,7 +62,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
                 msgspec.structs.force_setattr(self, name, whole_seconds(name, value))
 
 
-class OpenEnum(str, Enum):
+class OpenEnum(StrEnum):
     """A set of known texts that may grow: an unknown one becomes a member of its own, for which `known` is False."""
 
     @classmethod
@@ -78,9 +78,6 @@ class OpenEnum(str, Enum):
     def known(self) -> bool:
         """Whether the reference lists this value."""
         return self._name_ in type(self).__members__
-
-    def __str__(self) -> str:
-        return str(self.value)
 
 
 class Resource:
@@ -150,11 +147,10 @@ def between(name: str, value: int, least: int, most: int) -> int:
     return value
 
 
-def one_of(name: str, value: V, allowed: Collection[object]) -> V:
+def one_of(name: str, value: object, allowed: Collection[object]) -> None:
     """One of the documented values; None and UNSET pass."""
     if value is not None and value is not UNSET and value not in allowed:
         raise InvalidArgument(f"{name} must be one of {', '.join(map(str, allowed))}, not {value!r}")
-    return value
 
 
 def matching(name: str, value: str, pattern: str, description: str) -> str:

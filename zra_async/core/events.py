@@ -94,15 +94,7 @@ class JobProgress:
 
 
 Event = (
-    CallDone
-    | AttemptDone
-    | LimitWaited
-    | Retrying
-    | TokenFetched
-    | TokenRefused
-    | Redirected
-    | PartDone
-    | JobProgress
+    CallDone | AttemptDone | LimitWaited | Retrying | TokenFetched | TokenRefused | Redirected | PartDone | JobProgress
 )
 
 

@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 from msgspec import inspect
@@ -77,16 +77,18 @@ def _struct(value: Any, info: Any) -> Any:
 
 
 def _items(value: Any, info: Any) -> Any:
-    if not isinstance(value, list):
+    if type(value) is not list:
         return _BAD
-    items = [m for v in value if (m := _mend(v, info.item_type)) is not _BAD]
+    values = cast("list[Any]", value)
+    items = [m for v in values if (m := _mend(v, info.item_type)) is not _BAD]
     return tuple(items) if isinstance(info, inspect.VarTupleType) else items
 
 
 def _mapping(value: Any, info: Any) -> Any:
-    if not isinstance(value, dict):
+    if type(value) is not dict:
         return _BAD
-    return {k: m for k, v in value.items() if (m := _mend(v, info.value_type)) is not _BAD}
+    values = cast("dict[str, Any]", value)
+    return {k: m for k, v in values.items() if (m := _mend(v, info.value_type)) is not _BAD}
 
 
 def _union(value: Any, info: Any) -> Any:

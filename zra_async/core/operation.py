@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -71,7 +71,7 @@ class ListOperation(Operation[R], Generic[R, T]):
     max_page_size: int = 300
 
 
-Op = TypeVar("Op", bound="Operation[object]")
+Op = TypeVar("Op", bound="Operation[Any]")
 
 
 def deprecated_twin(operation: Op) -> Op:

@@ -56,8 +56,9 @@ class Pipeline:
         started = _now()
         deadline = None if options.deadline is None else started + options.deadline
         problem: BaseException | None = None
+        clock = asyncio.timeout_at(deadline)
         try:
-            async with asyncio.timeout_at(deadline) as clock:
+            async with clock:
                 return await self._until_done(request, options, deadline, progress)
         except TimeoutError as late:
             if not clock.expired():
@@ -146,8 +147,9 @@ class Pipeline:
             permit.sent()
             progress.in_doubt = True
 
+        clock = asyncio.timeout(options.timeout)
         try:
-            async with asyncio.timeout(options.timeout) as clock:
+            async with clock:
                 reply = await self.transport.send(request, route.url, header, on_sent=on_sent)
             progress.status, progress.tracking_id, progress.in_doubt = reply.status, reply.tracking_id, False
         except errors.CallError as error:

@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Protocol
@@ -45,7 +45,7 @@ class MemoryTokenStore:
         self._lock = asyncio.Lock()
 
     @asynccontextmanager
-    async def lock(self) -> AsyncIterator[None]:
+    async def lock(self) -> AsyncGenerator[None, None]:
         """One task at a time."""
         async with self._lock:
             yield
@@ -73,7 +73,7 @@ class FileTokenStore:
         self._tasks = asyncio.Lock()
 
     @asynccontextmanager
-    async def lock(self) -> AsyncIterator[None]:
+    async def lock(self) -> AsyncGenerator[None, None]:
         """One task of one process at a time."""
         async with self._tasks:
             handle = await asyncio.to_thread(self._open_lock)

@@ -10,7 +10,7 @@ import asyncio
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from types import SimpleNamespace
 
 import aiohttp
 from aiohttp import hdrs, payload
@@ -18,6 +18,7 @@ from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 from zra_async import errors
+from zra_async.core.form import BytesBody
 from zra_async.core.operation import Host
 from zra_async.core.wire import Body, Reply, Request
 
@@ -68,7 +69,7 @@ class _BodyPayload(payload.Payload):
         super().__init__(body, content_type=body.content_type)
         self._size = body.size
 
-    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:  # noqa: ARG002 (aiohttp's signature)
         """Refuse: a body is not text, and not meant to be shown."""
         raise TypeError("a streamed body cannot be shown as text")
 
@@ -76,9 +77,18 @@ class _BodyPayload(payload.Payload):
         """Send the whole body."""
         await self._value.write(writer.write)
 
-    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:  # noqa: ARG002
         """Send the whole body, whose size is the announced length."""
         await self._value.write(writer.write)
+
+
+def _data(body: bytes | Body | None) -> bytes | payload.Payload | None:
+    if body is None:
+        return None
+    if isinstance(body, bytes):
+        # one write of a large body would hold the event loop
+        return body if len(body) <= _CHUNK else _BodyPayload(BytesBody(body))
+    return _BodyPayload(body)
 
 
 class Transport:
@@ -106,7 +116,7 @@ class Transport:
             keepalive_timeout=pool.keepalive_timeout,
             ssl=network.ssl,
         )
-        trace = aiohttp.TraceConfig(trace_config_ctx_factory=_note_of)
+        trace = aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(_headers_sent)
         session = aiohttp.ClientSession(
             connector=connector,
@@ -132,9 +142,8 @@ class Transport:
         """
         target = URL(url, encoded=True)
         note = _Note(on_sent)
-        body = request.body
         headers = {hdrs.AUTHORIZATION: authorization}
-        if body is not None:
+        if request.body is not None:
             headers[hdrs.CONTENT_TYPE] = request.content_type
         session = self._sessions[request.operation.host]
         name = request.operation.name
@@ -142,7 +151,7 @@ class Transport:
             async with session.request(
                 request.operation.method,
                 target,
-                data=body if body is None or isinstance(body, bytes) else _BodyPayload(body),
+                data=_data(request.body),
                 headers=headers,
                 allow_redirects=False,
                 proxy=self._network.proxy,
@@ -155,7 +164,9 @@ class Transport:
         except errors.CallError:
             raise
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as problem:
-            raise errors.ConnectFailed(name, f"cannot connect to {target.host}: {_words(problem)}", sent=False) from None
+            raise errors.ConnectFailed(
+                name, f"cannot connect to {target.host}: {_words(problem)}", sent=False
+            ) from None
         except TimeoutError as problem:
             text = f"{target.host} was silent for too long ({_words(problem)})"
             raise errors.AttemptTimeout(name, text, sent=note.sent) from None
@@ -220,13 +231,9 @@ class _Note:
             self._on_sent()
 
 
-def _note_of(trace_request_ctx: Any = None) -> Any:
-    return trace_request_ctx
-
-
-async def _headers_sent(_session: aiohttp.ClientSession, note: Any, _params: object) -> None:
-    if note is not None:
-        note.leave()
+async def _headers_sent(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
+    if context.trace_request_ctx is not None:
+        context.trace_request_ctx.leave()
 
 
 def _words(problem: BaseException) -> str:

@@ -147,17 +147,18 @@ def _path_value(name: str, value: object) -> str:
 def decode(operation: Operation[R], reply: Reply) -> R:
     """Decode a successful reply into the operation's result; an empty body gives None where nothing is expected."""
     if operation.result is type(None):
-        return None  # type: ignore[return-value]
+        return None  # pyright: ignore[reportReturnType]
     decoder = _decoders.get(operation.result)
     if decoder is None:
         decoder = _decoders[operation.result] = LenientDecoder(operation.result)
     try:
-        return decoder.decode(reply.body)
+        answer: R = decoder.decode(reply.body)
     except ValueError as problem:
         text = f"the answer is not the JSON that was expected: {problem}"
         raise errors.UnexpectedAnswer(
             operation.name, text, status=reply.status, tracking_id=reply.tracking_id
         ) from None
+    return answer
 
 
 def failure(operation: Operation[Any], reply: Reply, *, now: datetime | None = None) -> errors.CallError | None:

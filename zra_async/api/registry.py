@@ -1,0 +1,16 @@
+"""Every operation by its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from zra_async.api import indicators
+from zra_async.core.operation import Operation, deprecated_twin
+
+_ROWS: tuple[Operation[Any], ...] = (*indicators.OPERATIONS,)
+
+#: all operations, the deprecated ones under ``legacy.…``
+OPERATIONS: Mapping[str, Operation[Any]] = {
+    row.name: row for row in (*_ROWS, *(deprecated_twin(row) for row in _ROWS if row.twin))
+}
