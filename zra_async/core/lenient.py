@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 import msgspec
 from msgspec import inspect
@@ -79,7 +79,7 @@ def _struct(value: Any, info: Any) -> Any:
 def _items(value: Any, info: Any) -> Any:
     if type(value) is not list:
         return _BAD
-    values = cast("list[Any]", value)
+    values: list[Any] = value  # pyright: ignore[reportUnknownVariableType]
     items = [m for v in values if (m := _mend(v, info.item_type)) is not _BAD]
     return tuple(items) if isinstance(info, inspect.VarTupleType) else items
 
@@ -87,7 +87,7 @@ def _items(value: Any, info: Any) -> Any:
 def _mapping(value: Any, info: Any) -> Any:
     if type(value) is not dict:
         return _BAD
-    values = cast("dict[str, Any]", value)
+    values: dict[str, Any] = value  # pyright: ignore[reportUnknownVariableType]
     return {k: m for k, v in values.items() if (m := _mend(v, info.value_type)) is not _BAD}
 
 
