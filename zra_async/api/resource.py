@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from typing import Annotated, Any, Protocol, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -19,6 +19,8 @@ from zra_async.errors import CallError, InvalidArgument, PartlyDone
 R = TypeVar("R")
 T = TypeVar("T")
 V = TypeVar("V")
+#: a time in an answer; one without an offset is read as UTC, so that it is always aware
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class Caller(Protocol):
