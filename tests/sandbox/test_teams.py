@@ -107,6 +107,12 @@ def test_members_include_those_of_the_teams_below(api: Caller) -> None:
     assert api.teams.member_ids("nobody") is None
 
 
+def test_teams_are_known_by_name(api: Caller) -> None:
+    """A team's id gives its name, and an unknown id gives nothing."""
+    assert api.teams.team_name(api.flat.team_id) == "Deal Desk"
+    assert api.teams.team_name("nobody") is None
+
+
 async def test_teams_are_listed_in_pages(api: Caller) -> None:
     """Every team is listed once over pages; parent_teams is there only for a search."""
     listed = await api.collect("/teams", "teams", page_size="7")

@@ -58,7 +58,7 @@ class Files:
     def upload(self, context: str) -> Upload | None:
         """Give the multipart upload of this context, unless it has expired."""
         upload = self._uploads.get(context)
-        if upload and upload.expires <= self._clock.time():
+        if upload and upload.expires <= self._clock.time() and not upload.lock.locked():
             del self._uploads[context]
             _unlink(upload.parts.values())
             return None

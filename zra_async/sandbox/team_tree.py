@@ -42,6 +42,11 @@ class Teams:
         """Give the team of this id."""
         return self._teams.get(team_id)
 
+    def team_name(self, team_id: str) -> str | None:
+        """Give the name of a team, or None where there is no such team."""
+        team = self._teams.get(team_id)
+        return team.name if team else None
+
     def ancestors(self, team: Team) -> list[Team]:
         """Give the teams above a team, its parent first and the root last."""
         above: list[Team] = []
