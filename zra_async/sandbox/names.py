@@ -34,3 +34,10 @@ PRODUCTS = (
 )  # fmt: skip
 
 JOB_TITLES = ("Head of Operations", "IT Director", "Procurement Lead", "CFO", "VP Sales", "Solutions Architect")
+
+REGIONS = ("", " Nordics", " Iberia", " Asia Pacific", " East", " Holding")
+
+
+def company_name(company: int) -> str:
+    """Give the name of customer number ``company``."""
+    return COMPANIES[company % len(COMPANIES)] + REGIONS[company // len(COMPANIES) % len(REGIONS)]

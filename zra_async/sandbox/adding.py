@@ -1,0 +1,269 @@
+"""Add conversations: from an uploaded file or a third-party address, and from a recorded meeting.
+
+A new conversation is in processing for `Options.processing_seconds`; then its analysis can be read, and it has the
+time at which processing ended as its ``iq_processed_time``. Where both a file and an address are sent, the file counts.
+
+A meeting that is added for a user is taken from the recording link, or from the meeting UUID where there is no link.
+Any meeting is accepted, except where its UUID, or the last segment of the link, begins with one of these words:
+
+    word      answer
+    fail      400/3300  Failed to add the recording, please try again.
+    broken    400/5333  `3318` This is an invalid link.
+    invalid   400/3318  This is an invalid link. (also for a link that is no http(s) address with ``/rec/`` in it)
+    cmk       400/3320  You cannot add recording with CMK encryption.
+    early     400/3314  The recording must have been made after (the day the account's history begins).
+    foreign   403/3313  User ... is not the host of recording.
+    denied    403/1004  no permission to operate.
+    missing   404/3316  Meeting ID does not exist.
+
+The rest follows from the account's state: 400/3319 for a meeting that is a conversation already, 400/3315 while that
+one is in processing, 400/3317 for a user without a licence, 404/1005 for an unknown user.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import re
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import quote
+
+from msgspec import Meta, Struct
+
+from zra_async.sandbox.conversation import Conversation, Participant
+from zra_async.sandbox.entropy import domain, words
+from zra_async.sandbox.params import read_body
+from zra_async.sandbox.population import order_key
+from zra_async.sandbox.route import Answer, ApiError, Call, route
+from zra_async.sandbox.times import read_time, write_date
+
+if TYPE_CHECKING:
+    from zra_async.sandbox.account import Account
+    from zra_async.sandbox.people import User
+    from zra_async.sandbox.world import World
+
+DEFAULT_DURATION = 30 * 60  #: where no end is given
+LONGEST_RECORDING = 24 * 3600
+_FRESH = 1 << 60  # ids of added conversations are those of numbers that no account reaches
+
+_OFFSET = r"^\d{1,3}:[0-5]\d:[0-5]\d(\.\d{1,3})?$"
+_LANGUAGES = Literal["en", "es", "fr", "de", "it", "zh", "ru", "uk", "ja", "ko", "vi", "pt", "nl", "hi"]
+Name = Annotated[str, Meta(min_length=1)]
+
+
+class Person(Struct):
+    """A participant as the caller names it."""
+
+    display_name: Name
+    email: str = ""
+
+
+class Speech(Struct):
+    """An entry of the timeline: who spoke from when on."""
+
+    participants: list[Person]
+    start_time_in_recording: Annotated[str, Meta(pattern=_OFFSET)]
+
+
+class NewConversation(Struct):
+    """The body of an added conversation."""
+
+    conversation_type: Literal["meeting", "phone"]
+    meeting_start_time: str
+    conversation_topic: str = ""
+    deal_id: str = ""
+    download_url: str = ""
+    file_id: str = ""
+    host_id: str = ""
+    meeting_end_time: str = ""
+    participants: Annotated[list[Person], Meta(max_length=200)] = []
+    primary_language: _LANGUAGES = "en"
+    timeline: Annotated[list[Speech], Meta(max_length=200)] = []
+    timezone: str = ""
+
+
+class Recording(Struct):
+    """The body of a meeting that is added for a user."""
+
+    meeting_uuid: str = ""
+    recording_link: str = ""
+
+
+@route("POST", "/conversations")
+async def add_conversation(call: Call) -> Answer:
+    """Add a conversation from an uploaded file or from an address."""
+    body = read_body(call, NewConversation, "request param is invalid")
+    start, duration = _span(body)
+    _check_source(call, body)
+    host = _host(call, body)
+    deal = _deal(call, body)
+    conversation = new_conversation(call, start, host, title=body.conversation_topic)._replace(
+        duration=duration,
+        kind=body.conversation_type,
+        deal=deal,
+        file_id=body.file_id,
+        cast=_cast(call.account.world, body),
+    )
+    if deal >= 0:
+        conversation = conversation._replace(company=call.account.world.pipeline.company_of(deal))
+    _add(call, conversation, "OTHERS")
+    return Answer({"conversation_id": conversation.conversation_id}, status=201)
+
+
+def _add(call: Call, conversation: Conversation, source: str) -> None:
+    account = call.account
+    account.world.add(conversation)
+    if conversation.file_id:
+        account.files.bind(conversation.conversation_id, conversation.file_id)
+    event = {
+        "conversation_id": event_id(conversation.conversation_id),
+        "source": source,
+        "host_id": conversation.host.user_id,
+    }
+    task = asyncio.get_running_loop().create_task(_announce(account, event))
+    account.world.announcements.add(task)
+    task.add_done_callback(account.world.announcements.discard)
+
+
+async def _announce(account: Account, event: dict[str, str]) -> None:
+    """Tell of the end of the processing when the sandbox's clock gets there."""
+    await account.clock.sleep(account.options.processing_seconds)
+    account.webhooks.emit("revenue_accelerator.conversation_analysis_completed", event)
+
+
+def event_id(conversation_id: str) -> str:
+    """Write a conversation id as events do: percent-encoded once."""
+    return quote(conversation_id, safe="=,")
+
+
+def new_conversation(call: Call, start: int, host: User, *, title: str) -> Conversation:
+    """Draw the facts of a conversation that begins its processing now."""
+    account, world = call.account, call.account.world
+    number = world.next_serial()
+    ready_at = account.clock.time() + account.options.processing_seconds
+    draw = words(domain(account.options.seed, "added conversations"), number)
+    return Conversation(
+        conversation_id=world.population.ids.write(_FRESH + number, start - world.population.history.begin),
+        order=order_key(start, number, added=True),
+        number=-1,
+        start=start,
+        duration=DEFAULT_DURATION,
+        processed=int(ready_at),
+        ready_at=ready_at,
+        kind="meeting",
+        title=title,
+        host=host,
+        company=draw[4] % 97,
+        deal=-1,
+        draw=draw,
+        trait=0,
+    )
+
+
+def _refuse() -> ApiError:
+    return ApiError(400, 1001, "request param is invalid")
+
+
+def _span(body: NewConversation) -> tuple[int, int]:
+    start = read_time(body.meeting_start_time)
+    end = read_time(body.meeting_end_time) if body.meeting_end_time else start
+    if start is None or end is None or start <= 0 or not 0 <= end - start <= LONGEST_RECORDING:
+        raise _refuse()
+    return start, end - start or DEFAULT_DURATION
+
+
+def _check_source(call: Call, body: NewConversation) -> None:
+    if body.file_id:
+        if call.account.files.find(body.file_id) is None:
+            raise ApiError(404, 1005, f"File id does not exist: {body.file_id}")
+    elif not re.match(r"https?://[^/\s]+", body.download_url):
+        raise _refuse()
+
+
+def _host(call: Call, body: NewConversation) -> User:
+    host = call.account.world.user(body.host_id or call.user_id)
+    if host is None:
+        raise ApiError(404, 1005, f"Host user does not exist: {body.host_id or call.user_id}")
+    return host
+
+
+def _deal(call: Call, body: NewConversation) -> int:
+    if not body.deal_id:
+        return -1
+    deal = call.account.world.pipeline.find(body.deal_id)
+    if deal is None:
+        raise ApiError(404, 1005, f"Deal does not exist: {body.deal_id}")
+    return deal
+
+
+def _cast(world: World, body: NewConversation) -> tuple[Participant, ...]:
+    """Name everyone once: the participants, or where there are none the people of the timeline."""
+    people = body.participants or [person for speech in body.timeline for person in speech.participants]
+    cast: dict[Participant, None] = {}
+    for person in people:
+        user = world.user(person.email) if person.email else None
+        side = "rep" if user else "customer"
+        cast[Participant(user.user_id if user else "", person.display_name, person.email, side)] = None
+    return tuple(cast)
+
+
+@route("POST", "/users/{userId}/conversations")
+async def add_recording(call: Call) -> Answer:
+    """Add a recorded meeting of a user."""
+    world, user_id = call.account.world, call.path["userId"]
+    user = world.user(call.user_id if user_id == "me" else user_id)
+    if user is None:
+        raise ApiError(404, 1005, f"User ID does not exist: {user_id}.")
+    body = read_body(call, Recording, "request param is invalid")
+    name = _link_name(body.recording_link) if body.recording_link else body.meeting_uuid
+    if not name:
+        raise ApiError(400, 300, "Missing field: meeting_uuid")
+    _check_recording(call, name, user)
+    meeting_uuid = _uuid_of(name) if body.recording_link else name
+    _check_known(world, meeting_uuid)
+    started = int(call.account.clock.time()) - DEFAULT_DURATION
+    conversation = new_conversation(call, started, user, title="")
+    conversation = conversation._replace(conversation_id=f"{meeting_uuid},{started * 1000}")
+    world.meetings[meeting_uuid] = conversation.conversation_id
+    _add(call, conversation, "ZOOM_MEETING")
+    return Answer({"meeting_uuid": meeting_uuid}, status=201)
+
+
+def _link_name(link: str) -> str:
+    match = re.fullmatch(r"https?://[^/\s]+/(?:[^?#\s]*/)?rec/(?:[^?#\s]*/)?([^/?#\s]+)/?(?:[?#].*)?", link)
+    if match is None:
+        raise ApiError(400, 3318, "This is an invalid link.")
+    return match[1]
+
+
+def _uuid_of(name: str) -> str:
+    return base64.b64encode(blake2b(name.encode(), digest_size=16).digest()).decode()
+
+
+def _check_recording(call: Call, name: str, user: User) -> None:
+    if not user.licensed:
+        raise ApiError(400, 3317, "User has no IQ license.")
+    begin = write_date(call.account.world.population.history.begin)
+    refusals = {
+        "fail": (400, 3300, "Failed to add the recording, please try again."),
+        "broken": (400, 5333, "`3318` This is an invalid link."),
+        "invalid": (400, 3318, "This is an invalid link."),
+        "cmk": (400, 3320, "You cannot add recording with CMK encryption."),
+        "early": (400, 3314, f"The recording must have been made after {begin}."),
+        "foreign": (403, 3313, f"User {user.user_id} is not the host of recording."),
+        "denied": (403, 1004, "no permission to operate."),
+        "missing": (404, 3316, "Meeting ID does not exist."),
+    }
+    for word, refusal in refusals.items():
+        if name.startswith(word):
+            raise ApiError(*refusal)
+
+
+def _check_known(world: World, meeting_uuid: str) -> None:
+    known = world.meeting(meeting_uuid)
+    if known is None:
+        return
+    if world.processing(known):
+        raise ApiError(400, 3315, "This recording is already under processing analysis.")
+    raise ApiError(400, 3319, "This recording is already added.")
