@@ -22,7 +22,6 @@ one is in processing, 400/3317 for a user without a licence, 404/1005 for an unk
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import re
 from hashlib import blake2b
@@ -39,7 +38,6 @@ from zra_async.sandbox.route import Answer, ApiError, Call, route
 from zra_async.sandbox.times import read_time, write_date
 
 if TYPE_CHECKING:
-    from zra_async.sandbox.account import Account
     from zra_async.sandbox.people import User
     from zra_async.sandbox.world import World
 
@@ -121,15 +119,7 @@ def _add(call: Call, conversation: Conversation, source: str) -> None:
         "source": source,
         "host_id": conversation.host.user_id,
     }
-    task = asyncio.get_running_loop().create_task(_announce(account, event))
-    account.world.announcements.add(task)
-    task.add_done_callback(account.world.announcements.discard)
-
-
-async def _announce(account: Account, event: dict[str, str]) -> None:
-    """Tell of the end of the processing when the sandbox's clock gets there."""
-    await account.clock.sleep(account.options.processing_seconds)
-    account.webhooks.emit("revenue_accelerator.conversation_analysis_completed", event)
+    account.webhooks.emit("revenue_accelerator.conversation_analysis_completed", event, at=conversation.ready_at)
 
 
 def event_id(conversation_id: str) -> str:

@@ -27,7 +27,6 @@ from zra_async.sandbox.scorecards import scorecards
 from zra_async.sandbox.transcripts import Transcript
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Iterator, Sequence
 
     from zra_async.sandbox.account import Options
@@ -54,7 +53,6 @@ class World:
         self.commentary = Commentary(options.seed, self.users)
         self.meetings: dict[str, str] = {}  #: conversation ids by the UUID of meetings added for a user
         self.deleted_messages: set[str] = set()
-        self.announcements: set[asyncio.Task[None]] = set()  #: events that wait for the end of a processing
         self._serial = 0
         self._users_by_key = {key: user for user in self.users for key in (user.user_id, user.email)}
         self._added: dict[str, Conversation] = {}
