@@ -1,0 +1,164 @@
+"""The custom CRM: its connection through the API, and how its imports stand."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+from typing import get_args
+
+from msgspec import UNSET, UnsetType
+
+from zra_async.api import crm_imports
+from zra_async.api.checks import path, texts
+from zra_async.api.crm_imports import Accounts, Contacts, Deals, Leads
+from zra_async.api.crm_models import Registration, Task
+from zra_async.api.crm_records import DealStage, StageTypeName
+from zra_async.api.resource import Resource, matching, sent
+from zra_async.api.typed import typed
+from zra_async.core.operation import Label, Operation
+from zra_async.errors import InvalidArgument
+
+_READ = ("iq_crm:read:admin",)
+_WRITE = ("iq_crm:write:admin",)
+
+REGISTER = Operation(
+    name="crm.register",
+    method="POST",
+    path="/crm/settings",
+    label=Label.HEAVY,
+    result=Registration,
+    retry_safe=False,
+    scopes=_WRITE,
+    granular_scopes=("zra:write:crm_registration:admin",),
+)
+REGISTRATION = Operation(
+    name="crm.registration",
+    method="GET",
+    path="/crm/settings",
+    label=Label.LIGHT,
+    result=Registration,
+    retry_safe=True,
+    scopes=_READ,
+    granular_scopes=("zra:read:crm_registration:admin",),
+)
+UNREGISTER = Operation(
+    name="crm.unregister",
+    method="DELETE",
+    path="/crm/settings",
+    label=Label.HEAVY,
+    result=type(None),
+    retry_safe=True,
+    scopes=_WRITE,
+    granular_scopes=("zra:delete:crm_registration:admin",),
+)
+TASK = Operation(
+    name="crm.task",
+    method="GET",
+    path="/crm/tasks/{task_id}",
+    label=Label.LIGHT,
+    result=Task,
+    retry_safe=True,
+    scopes=_READ,
+    granular_scopes=("zra:read:crm_task:admin",),
+)
+
+
+class Crm(Resource):
+    """``zra.crm``: a CRM that is connected through the API instead of a built-in integration."""
+
+    @functools.cached_property
+    def accounts(self) -> Accounts:
+        """Customer accounts."""
+        return Accounts(self._caller, legacy=self._legacy)
+
+    @functools.cached_property
+    def contacts(self) -> Contacts:
+        """People at the customer accounts."""
+        return Contacts(self._caller, legacy=self._legacy)
+
+    @functools.cached_property
+    def deals(self) -> Deals:
+        """Deals as the CRM has them."""
+        return Deals(self._caller, legacy=self._legacy)
+
+    @functools.cached_property
+    def leads(self) -> Leads:
+        """Leads."""
+        return Leads(self._caller, legacy=self._legacy)
+
+    async def register(
+        self,
+        crm_type: str,
+        *,
+        deal_stages: Iterable[DealStage | Mapping[str, object]],
+        crm_name: str | UnsetType = UNSET,
+        currency_type: str | UnsetType = UNSET,
+        url_pattern_account: str | UnsetType = UNSET,
+        url_pattern_contact: str | UnsetType = UNSET,
+        url_pattern_deal: str | UnsetType = UNSET,
+        url_pattern_lead: str | UnsetType = UNSET,
+    ) -> Registration:
+        """Connect a CRM, named by ``crm_type``: 1–16 letters, digits and ``_``, a letter first.
+
+        The stages need names of their own, and at least one of each type: OPEN (the default), CLOSED_WON and
+        CLOSED_LOST. ``crm_name`` is by default the type, ``currency_type`` USD. A URL pattern is http(s) and holds
+        ``{id}`` where the CRM id goes. Raises `BadRequest`, and `Conflict` when a CRM is connected already. Label
+        HEAVY, ``POST /zra/crm/settings``.
+        """
+        matching("crm_type", crm_type, "[A-Za-z][A-Za-z0-9_]{0,15}", "1–16 letters, digits or _, a letter first")
+        texts(crm_name=crm_name, currency_type=currency_type)
+        patterns = sent(
+            url_pattern_account=url_pattern_account,
+            url_pattern_contact=url_pattern_contact,
+            url_pattern_deal=url_pattern_deal,
+            url_pattern_lead=url_pattern_lead,
+        )
+        for name, value in patterns.items():
+            _check_pattern(name, value)
+        body = {"crm_type": crm_type, "deal_stages": _checked_stages(deal_stages), **patterns}
+        return await self._call(REGISTER, body=body | sent(crm_name=crm_name, currency_type=currency_type))
+
+    async def registration(self) -> Registration:
+        """Fetch the registration of the CRM that is connected now.
+
+        Raises `NotFound` when none is connected through the API. Label LIGHT, ``GET /zra/crm/settings``.
+        """
+        return await self._call(REGISTRATION)
+
+    async def unregister(self, remove_all: bool = False) -> None:
+        """Disconnect the CRM; with ``remove_all`` every imported record is removed as well.
+
+        Raises `NotFound` when none is connected. Label HEAVY, ``DELETE /zra/crm/settings``.
+        """
+        if remove_all is not True and remove_all is not False:
+            raise InvalidArgument(f"remove_all must be True or False, not {remove_all!r}")
+        await self._call(UNREGISTER, query={"remove_all": remove_all})
+
+    async def task(self, task_id: str) -> Task:
+        """Fetch how an import stands: its status, its counts and, once it has ended, the records that failed.
+
+        Raises `NotFound` when the task is unknown or too old. Label LIGHT, ``GET /zra/crm/tasks/{taskId}``.
+        """
+        return await self._call(TASK, path(task_id=task_id))
+
+
+def _check_pattern(name: str, value: object) -> None:
+    matching(name, str(value), r"https?://\S+", "an http or https address without blanks")
+    if "{id}" not in str(value):
+        raise InvalidArgument(f"{name} must hold {{id}}, where the CRM id goes: {value!r} does not")
+
+
+def _checked_stages(deal_stages: Iterable[DealStage | Mapping[str, object]]) -> list[DealStage]:
+    stages = typed("deal_stages", DealStage, deal_stages)
+    names = [stage.stage_name for stage in stages]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidArgument(f"deal_stages holds {name!r} more than once")
+    kinds = {"OPEN" if stage.stage_type is UNSET else stage.stage_type for stage in stages}
+    missing = [kind for kind in get_args(StageTypeName) if kind not in kinds]
+    if missing:
+        raise InvalidArgument(f"deal_stages needs at least one stage of type {' and one of type '.join(missing)}")
+    return stages
+
+
+OPERATIONS = (*crm_imports.OPERATIONS, REGISTER, REGISTRATION, UNREGISTER, TASK)

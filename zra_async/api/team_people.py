@@ -1,0 +1,176 @@
+"""Who belongs to a team: its members and its managers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from zra_async.api.checks import path
+from zra_async.api.resource import Resource, ids, in_pieces
+from zra_async.api.team_models import Assignment, ManagerPage, MemberPage, NewMember, TeamUser, merged_assignment
+from zra_async.core.operation import Label, ListOperation, Operation
+from zra_async.core.pages import Pages
+from zra_async.errors import InvalidArgument
+
+MAX_ADDED_MEMBERS = 200
+#: the reference says "less than 30" in one place and "not more than 30" in another: 29 is right by both
+MAX_REMOVED_MEMBERS = 29
+MAX_MANAGERS = 3
+
+_WRITE = ("iq_team:write:admin",)
+_READ = ("iq_team:read:admin",)
+
+LIST_MEMBERS = ListOperation(
+    name="teams.members.list",
+    method="GET",
+    path="/team/{team_id}/team_members",
+    label=Label.MEDIUM,
+    result=MemberPage,
+    items=lambda page: page.members,
+    min_page_size=15,
+    retry_safe=True,
+    scopes=_READ,
+    granular_scopes=("zra:read:team_members:admin",),
+)
+ADD_MEMBERS = Operation(
+    name="teams.members.add",
+    method="POST",
+    path="/team/{team_id}/team_members",
+    label=Label.HEAVY,
+    result=Assignment,
+    retry_safe=False,
+    scopes=_WRITE,
+    granular_scopes=("zra:write:team_members:admin",),
+)
+REMOVE_MEMBERS = Operation(
+    name="teams.members.remove",
+    method="DELETE",
+    path="/team/{team_id}/team_members",
+    label=Label.HEAVY,
+    result=type(None),
+    retry_safe=True,
+    scopes=_WRITE,
+    granular_scopes=("zra:delete:team_members:admin",),
+)
+LIST_MANAGERS = ListOperation(
+    name="teams.managers.list",
+    method="GET",
+    path="/team/{team_id}/team_managers",
+    label=Label.MEDIUM,
+    result=ManagerPage,
+    items=lambda page: page.managers,
+    max_page_size=100,
+    retry_safe=True,
+    scopes=_READ,
+    granular_scopes=("zra:read:team_managers:admin",),
+)
+ADD_MANAGERS = Operation(
+    name="teams.managers.add",
+    method="POST",
+    path="/team/{team_id}/team_managers",
+    label=Label.HEAVY,
+    result=Assignment,
+    retry_safe=False,
+    scopes=_WRITE,
+    granular_scopes=("zra:write:team_manages:admin",),  # spelt like this in the reference
+)
+REMOVE_MANAGERS = Operation(
+    name="teams.managers.remove",
+    method="DELETE",
+    path="/team/{team_id}/team_managers",
+    label=Label.HEAVY,
+    result=type(None),
+    retry_safe=True,
+    scopes=_WRITE,
+    granular_scopes=("zra:delete:team_managers:admin",),
+)
+
+
+class Members(Resource):
+    """``zra.teams.members``: the members of teams."""
+
+    def list(self, team_id: str, *, page_size: int | None = None, cursor: str = "") -> Pages[TeamUser]:
+        """List the members of a team.
+
+        ``page_size`` is 15–300, by default 300; ``cursor`` resumes an earlier list. Raises `NotFound` (5011, 0) and
+        `PermissionDenied` (5001). Label MEDIUM, ``GET /zra/team/{teamId}/team_members``.
+        """
+        return self._list(LIST_MEMBERS, path(team_id=team_id), page_size=page_size, cursor=cursor)
+
+    async def add(self, team_id: str, user_ids: Sequence[str] = (), *, emails: Sequence[str] = ()) -> Assignment:
+        """Add users to a team, named by id, by email, or some by each.
+
+        More than 200 take several calls, whose answers come as one. Raises `BadRequest` (5002; 5006 for an unknown
+        team), `PermissionDenied` (5001), and `PartlyDone` when one of several calls fails. Label HEAVY,
+        ``POST /zra/team/{teamId}/team_members``.
+        """
+        where, people = path(team_id=team_id), _new_members(user_ids, emails)
+        answers = await in_pieces(
+            ADD_MEMBERS, people, MAX_ADDED_MEMBERS, lambda piece: self._call(ADD_MEMBERS, where, body=piece)
+        )
+        return merged_assignment(answers)
+
+    async def remove(self, team_id: str, user_ids: Sequence[str]) -> None:
+        """Remove users from a team.
+
+        More than 29 take several calls. Raises `BadRequest` (5002, 5008), `NotFound` (5011), `PermissionDenied`
+        (5001), and `PartlyDone` when one of several calls fails. Label HEAVY,
+        ``DELETE /zra/team/{teamId}/team_members``.
+        """
+        where, users = path(team_id=team_id), ids("user_ids", user_ids)
+        await in_pieces(
+            REMOVE_MEMBERS,
+            users,
+            MAX_REMOVED_MEMBERS,
+            lambda piece: self._call(REMOVE_MEMBERS, where, query={"user_ids": piece}),
+        )
+
+
+class Managers(Resource):
+    """``zra.teams.managers``: the managers of teams; only hierarchical teams have any."""
+
+    def list(self, team_id: str, *, page_size: int | None = None, cursor: str = "") -> Pages[TeamUser]:
+        """List the managers of a team.
+
+        ``page_size`` is 1–100, by default 100; ``cursor`` resumes an earlier list. Raises `NotFound` (5011, 0) and
+        `PermissionDenied` (5001). Label MEDIUM, ``GET /zra/team/{teamId}/team_managers``.
+        """
+        return self._list(LIST_MANAGERS, path(team_id=team_id), page_size=page_size, cursor=cursor)
+
+    async def add(self, team_id: str, user_ids: Sequence[str]) -> Assignment:
+        """Make users managers of a team.
+
+        More than 3 take several calls, whose answers come as one. Raises `BadRequest` (5002; 5006 for a flat team;
+        5007), `NotFound` (5011), `PermissionDenied` (5001), and `PartlyDone` when one of several calls fails. Label
+        HEAVY, ``POST /zra/team/{teamId}/team_managers``.
+        """
+        where, users = path(team_id=team_id), ids("user_ids", user_ids)
+        answers = await in_pieces(
+            ADD_MANAGERS, users, MAX_MANAGERS, lambda piece: self._call(ADD_MANAGERS, where, body=piece)
+        )
+        return merged_assignment(answers)
+
+    async def remove(self, team_id: str, user_ids: Sequence[str]) -> None:
+        """Take the management of a team from users.
+
+        More than 3 take several calls. Raises `BadRequest` (5002; 5006 for a flat team; 5008), `NotFound` (5011),
+        `PermissionDenied` (5001), and `PartlyDone` when one of several calls fails. Label HEAVY,
+        ``DELETE /zra/team/{teamId}/team_managers``.
+        """
+        where, users = path(team_id=team_id), ids("user_ids", user_ids)
+        await in_pieces(
+            REMOVE_MANAGERS,
+            users,
+            MAX_MANAGERS,
+            lambda piece: self._call(REMOVE_MANAGERS, where, query={"user_ids": piece}),
+        )
+
+
+def _new_members(user_ids: Sequence[str], emails: Sequence[str]) -> Sequence[NewMember]:
+    people = [NewMember(user_id=user_id) for user_id in (ids("user_ids", user_ids) if user_ids else ())]
+    people += [NewMember(email=email) for email in (ids("emails", emails) if emails else ())]
+    if not people:
+        raise InvalidArgument("give user_ids or emails: nobody was named")
+    return people
+
+
+OPERATIONS = (LIST_MEMBERS, ADD_MEMBERS, REMOVE_MEMBERS, LIST_MANAGERS, ADD_MANAGERS, REMOVE_MANAGERS)
