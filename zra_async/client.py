@@ -10,7 +10,12 @@ from types import TracebackType
 from typing import Any, Literal, Self, TypeVar, Unpack
 
 from zra_async import errors
+from zra_async.api.comments import Comments
+from zra_async.api.conversations import Conversations
+from zra_async.api.deals import Deals
 from zra_async.api.indicators import Indicators
+from zra_async.api.meetings import Meetings
+from zra_async.api.playlists import Playlists
 from zra_async.api.registry import OPERATIONS
 from zra_async.config import ClientConfig, ClientOptions, check_seconds, settings_from_env
 from zra_async.core import wire
@@ -121,9 +126,34 @@ class Namespaces:
         self._legacy_calls = legacy
 
     @functools.cached_property
+    def conversations(self) -> Conversations:
+        """Conversations and what they hold."""
+        return Conversations(self._caller, legacy=self._legacy_calls)
+
+    @functools.cached_property
+    def comments(self) -> Comments:
+        """The comments of conversations."""
+        return Comments(self._caller, legacy=self._legacy_calls)
+
+    @functools.cached_property
+    def playlists(self) -> Playlists:
+        """The playlists of users."""
+        return Playlists(self._caller, legacy=self._legacy_calls)
+
+    @functools.cached_property
     def indicators(self) -> Indicators:
         """The account's indicator settings."""
         return Indicators(self._caller, legacy=self._legacy_calls)
+
+    @functools.cached_property
+    def meetings(self) -> Meetings:
+        """The meetings to come."""
+        return Meetings(self._caller, legacy=self._legacy_calls)
+
+    @functools.cached_property
+    def deals(self) -> Deals:
+        """The deals and their activities."""
+        return Deals(self._caller, legacy=self._legacy_calls)
 
 
 class Legacy(Namespaces):

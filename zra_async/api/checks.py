@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from msgspec import UnsetType
 
 from zra_async.api.resource import Record, at_most, filled
+from zra_async.api.typed import typed
 from zra_async.errors import InvalidArgument
 
 K = TypeVar("K", bound=Record)
@@ -41,12 +42,13 @@ def texts_in(name: str, values: Sequence[str] | UnsetType, most: int) -> None:
         filled(f"{name}[]", value)
 
 
-def records(name: str, values: Sequence[K] | UnsetType, kind: type[K], most: int) -> None:
-    """A list of records of one kind within its documented length."""
-    at_most(name, values, most)
-    for value in () if isinstance(values, UnsetType) else values:
-        if not isinstance(value, kind):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InvalidArgument(f"{name} must hold {kind.__name__} records, not {type(value).__name__}")
+def records(
+    name: str, values: Sequence[K | Mapping[str, object]] | UnsetType, kind: type[K], most: int
+) -> list[K] | UnsetType:
+    """A list of records of one kind, or of mappings that fit it, within its documented length; it may be empty."""
+    if isinstance(values, UnsetType):
+        return values
+    return typed(name, kind, values, most=most) if values else []
 
 
 def web_address(name: str, value: str | UnsetType) -> None:

@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from zra_async.api import indicators
+from zra_async.api import comments, conversations, deals, indicators, meetings, playlists
 from zra_async.core.operation import Operation, deprecated_twin
 
-_ROWS: tuple[Operation[Any], ...] = (*indicators.OPERATIONS,)
+_ROWS: tuple[Operation[Any], ...] = (
+    *conversations.OPERATIONS,
+    *comments.OPERATIONS,
+    *playlists.OPERATIONS,
+    *indicators.OPERATIONS,
+    *meetings.OPERATIONS,
+    *deals.OPERATIONS,
+)
 
 #: all operations, the deprecated ones under ``legacy.…``
 OPERATIONS: Mapping[str, Operation[Any]] = {
