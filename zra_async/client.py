@@ -12,11 +12,14 @@ from typing import Any, Literal, Self, TypeVar, Unpack
 from zra_async import errors
 from zra_async.api.comments import Comments
 from zra_async.api.conversations import Conversations
+from zra_async.api.crm import Crm
 from zra_async.api.deals import Deals
+from zra_async.api.files import Files
 from zra_async.api.indicators import Indicators
 from zra_async.api.meetings import Meetings
 from zra_async.api.playlists import Playlists
 from zra_async.api.registry import OPERATIONS
+from zra_async.api.teams import Teams
 from zra_async.config import ClientConfig, ClientOptions, check_seconds, settings_from_env
 from zra_async.core import wire
 from zra_async.core.auth import Auth, AuthContext
@@ -154,6 +157,21 @@ class Namespaces:
     def deals(self) -> Deals:
         """The deals and their activities."""
         return Deals(self._caller, legacy=self._legacy_calls)
+
+    @functools.cached_property
+    def crm(self) -> Crm:
+        """A CRM connected through the API, and its imports."""
+        return Crm(self._caller, legacy=self._legacy_calls)
+
+    @functools.cached_property
+    def teams(self) -> Teams:
+        """Teams, their people and what they may see."""
+        return Teams(self._caller, legacy=self._legacy_calls)
+
+    @functools.cached_property
+    def files(self) -> Files:
+        """Files on their way to the service."""
+        return Files(self._caller, legacy=self._legacy_calls)
 
 
 class Legacy(Namespaces):

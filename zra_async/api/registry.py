@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from zra_async.api import comments, conversations, deals, indicators, meetings, playlists
+from zra_async.api import comments, conversations, crm, deals, files, indicators, meetings, playlists, teams
 from zra_async.core.operation import Operation, deprecated_twin
 
 _ROWS: tuple[Operation[Any], ...] = (
@@ -15,6 +15,9 @@ _ROWS: tuple[Operation[Any], ...] = (
     *indicators.OPERATIONS,
     *meetings.OPERATIONS,
     *deals.OPERATIONS,
+    *crm.OPERATIONS,
+    *teams.OPERATIONS,
+    *files.OPERATIONS,
 )
 
 #: all operations, the deprecated ones under ``legacy.…``
