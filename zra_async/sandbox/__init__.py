@@ -1,1 +1,12 @@
-"""A whole Zoom Revenue Accelerator account on loopback, to try the client on and to test against."""
+"""A whole Zoom Revenue Accelerator account on loopback, to try the client on and to test against.
+
+    async with Sandbox(conversations=500, plan="business", seed=7) as sandbox:
+        async with sandbox.client() as zra: ...
+"""
+
+from zra_async.sandbox.account import Options
+from zra_async.sandbox.clock import Clock
+from zra_async.sandbox.faults import Fault, Faults
+from zra_async.sandbox.server import Sandbox
+
+__all__ = ["Clock", "Fault", "Faults", "Options", "Sandbox"]

@@ -65,7 +65,7 @@ class Clock:
                 self._sleepers.discard(moved)
 
     def _wake(self) -> None:
-        for moved in self._sleepers:
+        for moved in tuple(self._sleepers):  # another thread may be advancing
             moved.get_loop().call_soon_threadsafe(_resolve, moved)
 
 

@@ -15,8 +15,9 @@ import msgspec
 from aiohttp import web
 
 from zra_async.sandbox.answers import json_response, refusal
+from zra_async.sandbox.handlers import HANDLERS
 from zra_async.sandbox.paths import Paths
-from zra_async.sandbox.route import HANDLERS, ApiError, Call
+from zra_async.sandbox.route import ApiError, Call
 from zra_async.sandbox.table import ROWS
 
 if TYPE_CHECKING:
@@ -85,9 +86,9 @@ class Gateway:
             response = refusal(error)
         except web.RequestPayloadError:
             response = refusal(ApiError(400, 300, "The request body is malformed."))
-        except ConnectionError:
-            raise  # the client went away, which is no mistake of a handler
-        except Exception:
+        except Exception as error:
+            if is_gone(request, error):
+                return web.Response(status=500)
             logger.exception("a handler of the sandbox failed: %s %s", request.method, request.raw_path)
             response = json_response(500, {"code": 500, "message": "The sandbox itself failed; see its log."})
         if self._latency.active and not response.prepared:
@@ -148,6 +149,11 @@ class Gateway:
         refused = service.windows.admit(row.label, service.account.clock.time_ns())
         if refused is not None:
             raise ApiError(429, 429, refused.message, headers=refused.headers(self._header_names))
+
+
+def is_gone(request: web.Request, error: Exception) -> bool:
+    """Tell whether ``error`` only says that the client, or a fault, has cut the connection; no answer is sent then."""
+    return isinstance(error, ConnectionError) and (request.transport is None or request.transport.is_closing())
 
 
 async def _body(request: web.Request, row: Row) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from zra_async.sandbox.answers import json_response, refusal, tracking_id
-from zra_async.sandbox.dispatch import Latency, Service
+from zra_async.sandbox.dispatch import Latency, Service, is_gone
 from zra_async.sandbox.faults import DOWNLOAD, TOKEN
 from zra_async.sandbox.paths import Paths
 from zra_async.sandbox.route import ApiError
@@ -84,8 +84,11 @@ async def strike_or_work(
 ) -> web.StreamResponse:
     """Do ``work``, or what a fault armed for ``name`` makes of it."""
     fault = service.faults.take(name, early=True) or service.faults.take(name, early=False)
-    if fault is None:
-        return await work()
-    if fault.revoke_token:
+    if fault is not None and fault.revoke_token:
         service.tokens.revoke()
-    return await service.mishaps.strike(fault, request, work)
+    try:
+        return await (work() if fault is None else service.mishaps.strike(fault, request, work))
+    except ConnectionError as error:
+        if is_gone(request, error):
+            return web.Response(status=500)
+        raise

@@ -27,10 +27,13 @@ from zra_async.sandbox.world import World
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
+    from zra_async.client import ZRAClient
+    from zra_async.config import ClientOptions
+
 ADDRESS = "127.0.0.1"
 BODY_LIMIT = 64 * 1024**2  #: bytes of a JSON body
 LINGER = 30.0  #: seconds in which a body is still read after its answer was sent, so that the sender sees the answer
-SHUTDOWN = 1.0  #: seconds for which requests under way are waited for at the end
+SHUTDOWN = 0.25  #: seconds for which requests under way are waited for at the end
 
 
 class Sandbox:
@@ -129,6 +132,19 @@ class Sandbox:
             "ZRA_API_URL": self.api_url,
             "ZRA_FILE_URL": self.file_url,
         }
+
+    def client(self, **options: Unpack[ClientOptions]) -> ZRAClient:
+        """Make a client of this sandbox, to be opened with ``async with``; ``options`` are those of `ZRAClient`."""
+        from zra_async import Hosts, ServerToServer, ZRAClient  # only here: the server knows nothing of the client
+
+        if not self.api_url:
+            raise RuntimeError("enter the sandbox with `async with` before you make a client of it")
+        settings: ClientOptions = {
+            "plan": self.options.plan,
+            "hosts": Hosts(api=self.api_url, file=self.file_url, token=self.token_url),
+        }
+        settings.update(options)
+        return ZRAClient(ServerToServer(self.account_id, self.client_id, self.client_secret), **settings)
 
     def authorize(self, code_challenge: str, redirect_uri: str, *, user_id: str | None = None) -> str:
         """Consent in the name of a user, by default the owner, and return the authorization code (PKCE, S256)."""

@@ -60,8 +60,12 @@ class Webhooks:
         *,
         operator: str = "",
         operator_id: str = "",
+        at: float | None = None,
     ) -> None:
-        """Schedule the delivery of ``event``; ``operator`` (an e-mail address) is who caused it, if anybody."""
+        """Schedule the delivery of ``event``, at once or at a later time ``at`` of the clock (seconds since the epoch).
+
+        ``operator`` (an e-mail address) and ``operator_id`` tell who caused it, if anybody did.
+        """
         if self._url is None:
             return
         payload: dict[str, Any] = {"account_id": self._account_id}
@@ -69,8 +73,8 @@ class Webhooks:
             payload["operator_id"] = operator_id
         if operator:
             payload["operator"] = operator
-        body = self._encode(event, payload | {"object": payload_object})
-        task = asyncio.get_running_loop().create_task(self._deliver(event, body))
+        payload["object"] = payload_object
+        task = asyncio.get_running_loop().create_task(self._deliver(event, payload, at))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -103,7 +107,10 @@ class Webhooks:
             await self._session.close()
             self._session = None
 
-    async def _deliver(self, event: str, body: bytes) -> None:
+    async def _deliver(self, event: str, payload: Mapping[str, Any], at: float | None) -> None:
+        if at is not None:
+            await self._clock.sleep(at - self._clock.time())
+        body = self._encode(event, payload)
         for attempt, pause in enumerate((0.0, *RETRY_AFTER), start=1):
             await self._clock.sleep(pause)
             status, error = None, ""
