@@ -16,7 +16,7 @@ UNKNOWN_ENUM: Final = 3  #: ``rep/customer`` and the like
 EMPTY_TIME: Final = 4  #: ``""`` in place of a time
 MISSING_FIELDS: Final = 5  #: scores, counts and names left out
 ODD_CHARACTERS: Final = 6  #: emoji, right-to-left text, line separators, combining marks, a NUL
-LONG_TEXT: Final = 7  #: a topic of thousands of characters, a summary of hundreds of thousands
+LONG_TEXT: Final = 7  #: a topic of thousands of characters, a summary of hundreds of thousands (see `analysis.summary`)
 TEXT_NUMBER: Final = 8  #: ``"30"`` in place of 30
 TRAITS: Final = 8
 
@@ -46,8 +46,7 @@ def _odd_titles(record: Record) -> Record:
 
 
 def _long_texts(record: Record) -> Record:
-    long = {name: f"{record[name]} " * 100 for name in _TITLES if name in record}
-    return long | {name: f"{record[name]} " * 2000 for name in ("summary",) if name in record}
+    return {name: f"{record[name]} " * 100 for name in _TITLES if name in record}
 
 
 def _text_numbers(record: Record) -> Record:
