@@ -28,7 +28,7 @@ def merge_speakers(speakers: Iterable[Speaker]) -> Interactions:
 
     The same speaker is the one with the same user id, or else the same email, or else the same name on the same side.
     """
-    appearances: dict[tuple[str | None, ...], list[Speaker]] = {}
+    appearances: dict[tuple[str, ...], list[Speaker]] = {}
     for speaker in speakers:
         appearances.setdefault(_identity(speaker), []).append(speaker)
     return Interactions(participants=tuple(_joined(same) for same in appearances.values()))
@@ -50,12 +50,12 @@ def merge_analysis(pages: Iterable[ContentAnalysis]) -> ContentAnalysis:
     )
 
 
-def _identity(speaker: Speaker) -> tuple[str | None, ...]:
+def _identity(speaker: Speaker) -> tuple[str, ...]:
     if speaker.user_id:
         return ("user_id", speaker.user_id)
     if speaker.email:
         return ("email", speaker.email)
-    return ("name", speaker.display_name, speaker.speaker_type)
+    return ("name", speaker.display_name or "", speaker.speaker_type or "")
 
 
 def _joined(same: Sequence[Speaker]) -> Speaker:
