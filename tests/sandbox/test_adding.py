@@ -108,6 +108,17 @@ async def test_the_end_of_processing_is_an_event() -> None:
         assert more == {"at": desk.clock.time() + 30}
 
 
+async def test_a_deal_is_told_of_its_new_conversation() -> None:
+    """A conversation that is added to a deal changes its associations, which is an event of its own."""
+    desk = Desk()
+    deal = desk.world.pipeline.deal_id(1)
+    name = await add(desk, deal_id=deal)
+    event, changes, _ = desk.events.emitted[1]
+    assert event == "revenue_accelerator.conversation_crm_associations_changed"
+    encoded = name.replace("/", "%2F").replace("+", "%2B")
+    assert changes == [{"conversation_id": encoded, "old_associations": [], "new_associations": [{"deal_id": deal}]}]
+
+
 async def test_named_participants_speak() -> None:
     """The participants are those that were named; users of the account are recognised by their address."""
     desk = Desk(processing_seconds=0)

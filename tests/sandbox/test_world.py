@@ -150,7 +150,7 @@ def test_a_million_conversations_cost_no_memory_up_front() -> None:
 
 
 async def test_listing_does_not_grow_memory() -> None:
-    """Nothing is kept of the conversations that were listed."""
+    """Nothing is kept of the conversations that were listed, apart from the bounded cache of dates."""
     desk = Desk(conversations=12_000)
     await anext(desk.pages("/conversations", {"page_size": "300"}))
     tracemalloc.start()
@@ -163,7 +163,7 @@ async def test_listing_does_not_grow_memory() -> None:
     finally:
         tracemalloc.stop()
     assert count == 12_000
-    assert grown < 50_000
+    assert grown < 300_000  # the rows alone would be over ten megabytes
 
 
 def test_speech_is_in_order() -> None:

@@ -15,7 +15,7 @@ from zra_async.sandbox.activities import (
     deal_row,
     threads,
 )
-from zra_async.sandbox.adding import event_id
+from zra_async.sandbox.adding import tell_association
 from zra_async.sandbox.conversations import bounds, finding_tests
 from zra_async.sandbox.params import boolean, invalid, period, team_members
 from zra_async.sandbox.route import Answer, ApiError, Call, route
@@ -151,10 +151,5 @@ async def delete_activity(call: Call) -> Answer:
     if conversation is None or conversation.deal != deal.number:
         raise ApiError(404, 1005, f"Activity does not exists: {conversation_id}.")
     world.detach(conversation)
-    change = {
-        "conversation_id": event_id(conversation_id),
-        "old_associations": [{"deal_id": deal.deal_id}],
-        "new_associations": [],
-    }
-    call.account.webhooks.emit("revenue_accelerator.conversation_crm_associations_changed", [change])
+    tell_association(call, conversation_id, [deal.deal_id], [])
     return Answer(status=204)

@@ -22,11 +22,12 @@ _CALENDARS = ("Google", "Outlook")
 
 def row(world: World, conversation: Conversation, *, legacy: bool) -> Record:
     """Write a conversation as it stands in a list; scores and counts are there once its analysis is."""
-    record = _common(world, conversation, legacy=legacy)
-    record["processing_analysis"] = world.processing(conversation)
+    processing = world.processing(conversation)
+    record = _common(conversation, processing=processing, legacy=legacy)
+    record["processing_analysis"] = processing
     if conversation.deal >= 0:
         record["deal_id"] = world.pipeline.deal_id(conversation.deal)
-    if not record["processing_analysis"]:
+    if not processing:
         record["engaging_questions_count"] = conversation.questions
         record["next_steps_count"] = conversation.next_steps
         record["filler_words_count"] = conversation.filler_words
@@ -35,12 +36,12 @@ def row(world: World, conversation: Conversation, *, legacy: bool) -> Record:
 
 def detail(world: World, conversation: Conversation, *, download_link: str = "", legacy: bool = False) -> Record:
     """Write everything about a conversation; `download_link` is left out where there is no recording."""
-    host = conversation.host
-    record = _common(world, conversation, legacy=legacy)
-    record["host_email"] = host.email
+    processing = world.processing(conversation)
+    record = _common(conversation, processing=processing, legacy=legacy)
+    record["host_email"] = conversation.host.email
     record["start_time"] = record["meeting_start_time"]
     record["conversation_url"] = f"https://zra.example/conversation?id={quote(conversation.conversation_id, safe='')}"
-    if not world.processing(conversation):
+    if not processing:
         record["summary"] = summary(conversation)
     if conversation.deal >= 0:
         record |= _deal(world, conversation)
@@ -54,7 +55,7 @@ def _odd(conversation: Conversation, record: Record) -> Record:
     return thin(trait, distort(trait, record)) if trait else record
 
 
-def _common(world: World, conversation: Conversation, *, legacy: bool) -> Record:
+def _common(conversation: Conversation, *, processing: bool, legacy: bool) -> Record:
     """Write what the list and the full information share."""
     topic = conversation.topic
     record: Record = {
@@ -70,7 +71,7 @@ def _common(world: World, conversation: Conversation, *, legacy: bool) -> Record
     }
     if not legacy:
         record["duration_sec"] = conversation.duration
-    if not world.processing(conversation):
+    if not processing:
         record["iq_processed_time"] = write_time(conversation.processed)
         record["engagement_score"] = conversation.engagement
         record["sentiment_score"] = conversation.sentiment

@@ -15,6 +15,7 @@ from zra_async.sandbox import (
     indicators,
     meetings,
     playlists,
+    recordings,
     records,
 )
 from zra_async.sandbox.activities import deal_detail
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from zra_async.sandbox.conversation import Conversation
 
 # The modules of handlers are imported for their routes too.
-__all__ = ["World", "adding", "comments", "content", "conversations", "indicators"]
+__all__ = ["World", "adding", "comments", "content", "conversations", "indicators", "recordings"]
 
 
 class World:
