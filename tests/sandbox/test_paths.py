@@ -74,8 +74,11 @@ def test_an_id_encoded_twice_always_arrives(value: str) -> None:
 
 
 def test_fixed_words_win_over_values() -> None:
-    """``unassigned_team_users`` is an operation and not a team."""
+    """``unassigned_team_users`` is an operation and not a team, whatever the method."""
     assert PATHS.match("GET", "/v2/zra/team/unassigned_team_users").row.template == "/team/unassigned_team_users"
+    with pytest.raises(ApiError) as caught:
+        PATHS.match("DELETE", "/v2/zra/team/unassigned_team_users")
+    assert (caught.value.status, caught.value.headers["Allow"]) == (405, "GET")
 
 
 @pytest.mark.parametrize(

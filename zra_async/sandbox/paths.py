@@ -38,6 +38,15 @@ class _Template:
         pairs = zip(self.words, segments, strict=True)
         return all(segment == word if word is not None else segment for word, segment in pairs)
 
+    def match(self, method: str, segments: list[str], legacy: bool) -> Match:
+        row = self.rows.get(method)
+        if row is not None and (row.twin or not legacy):
+            return Match(row, legacy, {name: _decode(segments[at]) for at, name in self.names})
+        methods = sorted(name for name, other in self.rows.items() if other.twin or not legacy)
+        if not methods:
+            raise _not_found()
+        raise ApiError(405, 0, f"405 Method {method} Not Allowed", headers={"Allow": ", ".join(methods)})
+
 
 class Paths:
     """Finds the row of a method and a path as it came over the wire.
@@ -74,17 +83,10 @@ class Paths:
 
     def _search(self, method: str, rest: str, legacy: bool) -> Match:
         segments = re.sub("%2f", "/", rest, flags=re.IGNORECASE).split("/") if "%2" in rest else rest.split("/")
-        methods: set[str] = set()
         for template in self._templates.get((len(segments), segments[0]), ()):
-            if not template.fits(segments):
-                continue
-            row = template.rows.get(method)
-            if row is not None and (row.twin or not legacy):
-                return Match(row, legacy, {name: _decode(segments[at]) for at, name in template.names})
-            methods.update(name for name, other in template.rows.items() if other.twin or not legacy)
-        if not methods:
-            raise _not_found()
-        raise ApiError(405, 0, f"405 Method {method} Not Allowed", headers={"Allow": ", ".join(sorted(methods))})
+            if template.fits(segments):
+                return template.match(method, segments, legacy)
+        raise _not_found()
 
 
 def _template(template: str, rows: dict[str, Row]) -> _Template:
