@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal, get_args
 
+from zra_async.api.checks import filters
 from zra_async.api.resource import Model, OpenEnum, Resource, one_of
 from zra_async.core.operation import Label, ListOperation
 from zra_async.core.pages import Pages
@@ -83,7 +84,7 @@ class Indicators(Resource):
         unknown category. Label MEDIUM, ``GET /zra/settings/indicators``.
         """
         one_of("type", type, get_args(IndicatorTypeName))
-        query = {"category_id": category_id, "type": type}
+        query = filters(category_id=category_id, type=type)
         return self._list(LIST, query=query, page_size=page_size, cursor=cursor)
 
 
