@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
+from typing import cast
 
 import aiohttp
 from aiohttp import hdrs, payload
@@ -20,9 +21,11 @@ from yarl import URL
 from zra_async import errors
 from zra_async.core.form import BytesBody
 from zra_async.core.operation import Host
+from zra_async.core.outflow import Outflow, Writer
 from zra_async.core.wire import Body, Reply, Request
 
 _CHUNK = 256 * 1024
+_DOWNLOAD_BUFFER = 512 * 1024  #: what an `Inflow` holds at most before it stops the connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +33,8 @@ class Pool:
     """The connections to one host. Times are in seconds.
 
     `connections` is how many may be open at once; `connect_timeout` bounds getting one, from the pool or anew;
-    `read_timeout` is how long the service may be silent while its answer is awaited or read.
+    `read_timeout` is how long the service may stand still: while it takes a file in, and while its answer is awaited
+    or read.
     """
 
     connections: int = 100
@@ -65,9 +69,12 @@ class Network:
 class _BodyPayload(payload.Payload):
     """A `Body` in aiohttp's terms: its size is known, so it goes out with a Content-Length and not in chunks."""
 
-    def __init__(self, body: Body) -> None:
+    def __init__(self, body: Body, silence: float) -> None:
         super().__init__(body, content_type=body.content_type)
         self._size = body.size
+        self._silence = silence
+        self.failure: Exception | None = None  #: what the body itself raised, such as a file that cannot be read
+        self.complete = False  #: all of it has left; the service cannot have acted on less
 
     def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:  # noqa: ARG002 (aiohttp's signature)
         """Refuse: a body is not text, and not meant to be shown."""
@@ -75,20 +82,53 @@ class _BodyPayload(payload.Payload):
 
     async def write(self, writer: AbstractStreamWriter) -> None:
         """Send the whole body."""
-        await self._value.write(writer.write)
+        outflow = Outflow(cast(Writer, writer), self._silence)
+        try:
+            await self._value.write(outflow.send)
+            self.complete = True
+        except BaseException as problem:
+            outflow.abort()
+            if isinstance(problem, Exception) and problem is not outflow.problem:
+                self.failure = problem
+            raise
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:  # noqa: ARG002
         """Send the whole body, whose size is the announced length."""
-        await self._value.write(writer.write)
+        await self.write(writer)
 
 
-def _data(body: bytes | Body | None) -> bytes | payload.Payload | None:
+def _data(body: bytes | Body | None, silence: float) -> bytes | _BodyPayload | None:
     if body is None:
         return None
     if isinstance(body, bytes):
         # one write of a large body would hold the event loop
-        return body if len(body) <= _CHUNK else _BodyPayload(BytesBody(body))
-    return _BodyPayload(body)
+        return body if len(body) <= _CHUNK else _BodyPayload(BytesBody(body), silence)
+    return _BodyPayload(body, silence)
+
+
+class Inflow:
+    """An answer that is read piece by piece."""
+
+    def __init__(self, response: aiohttp.ClientResponse, name: str, host: str) -> None:
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
+        self._response = response
+        self._name = name
+        self._host = host
+
+    async def read(self) -> bytes:
+        """Whatever has arrived, or nothing at the end. Raises `TransportError` when the end does not come."""
+        try:
+            return await self._response.content.readany()
+        except (aiohttp.ClientError, OSError, ValueError) as problem:
+            raise _failure(problem, self._name, self._host, sent=True, words=type(problem).__name__) from None
+
+    def close(self) -> None:
+        """Let go of the connection: back to its pool after the end, and down before."""
+        if self._response.content.at_eof():
+            self._response.release()
+        else:
+            self._response.close()
 
 
 class Transport:
@@ -96,12 +136,12 @@ class Transport:
 
     def __init__(self, network: Network) -> None:
         self._network = network
+        self._pools = {Host.API: network.api, Host.FILE: network.file}
         self._sessions: dict[Host, aiohttp.ClientSession] = {}
 
     async def open(self) -> None:
         """Create both pools; no connection is made yet."""
-        pools = {Host.API: self._network.api, Host.FILE: self._network.file}
-        self._sessions = {host: self._session(pool) for host, pool in pools.items()}
+        self._sessions = {host: self._session(pool) for host, pool in self._pools.items()}
 
     async def close(self) -> None:
         """Close both pools and their connections."""
@@ -145,13 +185,15 @@ class Transport:
         headers = {hdrs.AUTHORIZATION: authorization}
         if request.body is not None:
             headers[hdrs.CONTENT_TYPE] = request.content_type
-        session = self._sessions[request.operation.host]
+        host = request.operation.host
+        session = self._sessions[host]
         name = request.operation.name
+        data = _data(request.body, self._pools[host].read_timeout)
         try:
             async with session.request(
                 request.operation.method,
                 target,
-                data=_data(request.body),
+                data=data,
                 headers=headers,
                 allow_redirects=False,
                 proxy=self._network.proxy,
@@ -161,18 +203,35 @@ class Transport:
                 note.leave()
                 content = await self._read(response, name)
                 return Reply(response.status, response.headers, content, str(target.with_query(None)))
-        except errors.CallError:
-            raise
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as problem:
-            raise errors.ConnectFailed(
-                name, f"cannot connect to {target.host}: {_words(problem)}", sent=False
-            ) from None
-        except TimeoutError as problem:
-            text = f"{target.host} was silent for too long ({_words(problem)})"
-            raise errors.AttemptTimeout(name, text, sent=note.sent) from None
         except (aiohttp.ClientError, OSError, ValueError) as problem:
-            text = f"the connection to {target.host} broke ({_words(problem)})"
-            raise errors.ConnectionLost(name, text, sent=note.sent) from None
+            sent = note.sent
+            if isinstance(data, _BodyPayload):
+                sent = sent and data.complete
+                if data.failure is not None:
+                    raise data.failure from None  # no trouble of the network, and no reason to try again
+            raise _failure(problem, name, target.host or "", sent=sent) from None
+
+    async def fetch(self, name: str, link: str, headers: Mapping[str, str]) -> Inflow:
+        """Ask for what ``link`` points to and return once its headers are here; close the `Inflow` in any case.
+
+        Neither a redirect nor a compression is resolved, so that bytes can be counted. Raises `TransportError`, which
+        does not repeat the link.
+        """
+        target = URL(link, encoded=True)
+        host = target.host or ""
+        try:
+            response = await self._sessions[Host.FILE].get(
+                target,
+                headers={**headers, hdrs.ACCEPT: "*/*", hdrs.ACCEPT_ENCODING: "identity"},
+                allow_redirects=False,
+                auto_decompress=False,
+                proxy=self._network.proxy,
+                proxy_auth=self._network.proxy_auth,
+                read_bufsize=_DOWNLOAD_BUFFER,
+            )
+        except (aiohttp.ClientError, OSError, ValueError) as problem:
+            raise _failure(problem, name, host, sent=True, words=type(problem).__name__) from None
+        return Inflow(response, name, host)
 
     async def post_form(
         self, url: str, form: Mapping[str, str], authorization: str, timeout: float
@@ -234,6 +293,17 @@ class _Note:
 async def _headers_sent(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
     if context.trace_request_ctx is not None:
         context.trace_request_ctx.leave()
+
+
+def _failure(
+    problem: Exception, name: str, host: str, *, sent: bool, words: str | None = None
+) -> errors.TransportError:
+    words = _words(problem) if words is None else words
+    if isinstance(problem, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
+        return errors.ConnectFailed(name, f"cannot connect to {host}: {words}", sent=False)
+    if isinstance(problem, TimeoutError):
+        return errors.AttemptTimeout(name, f"{host} stood still for too long ({words})", sent=sent)
+    return errors.ConnectionLost(name, f"the connection to {host} broke ({words})", sent=sent)
 
 
 def _words(problem: BaseException) -> str:
