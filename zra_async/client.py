@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 
 from zra_async import errors
 from zra_async.api.comments import Comments
@@ -29,7 +29,10 @@ from zra_async.core.limits import RateLimiter
 from zra_async.core.operation import Host, ListOperation, Operation
 from zra_async.core.pages import Page, Pages
 from zra_async.core.pipeline import CallOptions, Pipeline
-from zra_async.core.transport import Transport
+from zra_async.core.transport import Inflow, Transport
+
+if TYPE_CHECKING:
+    from zra_async.files.uploads import Files as Uploads
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -48,16 +51,18 @@ class Session:
         self._limits: RateLimiter | None = None
         self._pipeline: Pipeline | None = None
         self._structure = asyncio.Lock()  # team create, delete and move never overlap
+        self.uploads = asyncio.Semaphore(config.transfers.upload_concurrency)  #: one slot for each part on its way
+        self.downloads = asyncio.Semaphore(config.transfers.download_concurrency)
+        self.observe = quiet(config.observer)
 
     async def open(self) -> None:
         """Make the pools and the limits of the running event loop."""
         if self._state != "new":
             raise errors.ClientNotOpen(f"this client was {self._state} before: make a new ZRAClient for each use")
         self._state = "open"
-        observe = quiet(self.config.observer)
         await self._transport.open()
         self._limits = self.config.rate_limiter()
-        self._auth.bind(AuthContext(self._transport.post_form, self.spawn, observe, self.config.hosts.token))
+        self._auth.bind(AuthContext(self._transport.post_form, self.spawn, self.observe, self.config.hosts.token))
         self._pipeline = Pipeline(
             transport=self._transport,
             limits=self._limits,
@@ -65,7 +70,7 @@ class Session:
             retry=self.config.retry,
             base=self.base,
             trusted=self.config.hosts.trusted,
-            observe=observe,
+            observe=self.observe,
         )
 
     async def close(self) -> None:
@@ -106,19 +111,34 @@ class Session:
             raise self._not_open()
         return self._limits
 
-    async def send(self, request: wire.Request, options: CallOptions) -> wire.Reply:
-        """Make one call; team structure edits queue up behind each other."""
+    async def send(self, request: wire.Request, options: CallOptions, *, base: str = "") -> wire.Reply:
+        """Make one call, to ``base`` in place of the configured host; team structure edits queue up."""
         if self._state != "open" or self._pipeline is None:
             raise self._not_open()
+        pipeline = replace(self._pipeline, base=_only(base)) if base else self._pipeline
         if not request.operation.exclusive:
-            return await self._pipeline.call(request, options)
+            return await pipeline.call(request, options)
         async with self._structure:
-            return await self._pipeline.call(request, options)
+            return await pipeline.call(request, options)
+
+    async def fetch(self, name: str, link: str, headers: Mapping[str, str]) -> Inflow:
+        """Ask for what a link points to, without authorization unless it is in ``headers``."""
+        if self._state != "open":
+            raise self._not_open()
+        return await self._transport.fetch(name, link, headers)
+
+    async def authorization(self) -> str:
+        """The header that a trusted host may ask for."""
+        return await self._auth.header()
 
     def _not_open(self) -> errors.ClientNotOpen:
         if self._state == "closed":
             return errors.ClientNotOpen("this client is closed: make a new one, and keep it open while you use it")
         return errors.ClientNotOpen("this client is not open yet: use it inside `async with ZRAClient(…) as zra:`")
+
+
+def _only(base: str) -> Callable[[Host], str]:
+    return lambda host: base  # noqa: ARG005
 
 
 class Namespaces:
@@ -239,6 +259,13 @@ class ZRAClient(Namespaces):
         view._options = replace(self._options, **changes)
         Namespaces.__init__(view, view, legacy=False)
         return view
+
+    @functools.cached_property
+    def files(self) -> Uploads:
+        """Files on their way to the service: whole ones of any size, and the raw operations."""
+        from zra_async.files.uploads import Files as Uploads  # builds on this module, and costs an import
+
+        return Uploads(self, self._session, self._options)
 
     @functools.cached_property
     def legacy(self) -> Legacy:

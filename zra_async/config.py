@@ -59,6 +59,26 @@ GOVERNMENT = Hosts(api="https://api.zoomgov.com/v2", file="", token="https://zoo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Transfers:
+    """How files travel.
+
+    `upload_concurrency` is how many parts of all uploads of a client are on their way at once, and
+    `download_concurrency` how many recordings. A file of at most `single_upload_limit` bytes, below 2 GB, is uploaded
+    in one request, a larger one in parts.
+    """
+
+    upload_concurrency: int = 4
+    download_concurrency: int = 8
+    single_upload_limit: int = 100_000_000
+
+    def __post_init__(self) -> None:
+        if self.upload_concurrency < 1 or self.download_concurrency < 1:
+            raise ConfigurationError("at least one upload and one download must be allowed at a time")
+        if not 0 <= self.single_upload_limit < 2_000_000_000:
+            raise ConfigurationError("single_upload_limit must be below 2 GB, from where on the service wants parts")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClientConfig:
     """Everything a client is told, checked when it is made. Times are in seconds.
 
@@ -68,6 +88,7 @@ class ClientConfig:
     timeout: bounds one attempt of an API call (None: no bound). Transfers of files are bounded by silence instead.
     deadline: bounds a whole call with its waiting and repeats (None: no bound).
     lane: "interactive" calls are served before "bulk" ones.
+    transfers: how many parts and downloads run at once, and which files are uploaded in parts.
     use_account_host: send API calls to the region host that the token answer names.
     """
 
@@ -80,6 +101,7 @@ class ClientConfig:
     deadline: float | None = None
     lane: Lane = Lane.INTERACTIVE
     network: Network = field(default_factory=Network)
+    transfers: Transfers = field(default_factory=Transfers)
     observer: Observer = log_event
     use_account_host: bool = False
 
@@ -89,6 +111,8 @@ class ClientConfig:
         check_share(self.share)
         check_seconds("timeout", self.timeout)
         check_seconds("deadline", self.deadline)
+        if self.transfers.upload_concurrency + self.transfers.download_concurrency > self.network.file.connections:
+            raise ConfigurationError("the file pool has fewer connections than uploads and downloads may run at once")
 
     def rate_limiter(self) -> RateLimiter:
         """The limiter that these settings describe."""
@@ -109,6 +133,7 @@ class ClientOptions(TypedDict, total=False):
     deadline: float | None
     lane: Lane
     network: Network
+    transfers: Transfers
     observer: Observer
     use_account_host: bool
 

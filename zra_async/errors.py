@@ -5,6 +5,11 @@
     ├── ConfigurationError         the client cannot be set up this way (also a ValueError)
     ├── ClientNotOpen              used before ``async with`` or after it (also a RuntimeError)
     ├── TokenError                 the token endpoint refused or could not be reached
+    ├── SourceError                a file that is being uploaded can no longer be read
+    │   └── SourceChanged          it is not the file any more that the upload was begun with
+    ├── JournalError               the journal of an upload cannot be read or written
+    ├── InUse                      another task or process works with this journal or download
+    ├── TargetExists               a download would replace a file (also a FileExistsError)
     └── CallError                  one call failed: ``operation`` says which
         ├── APIError               the service answered with an error: status, code, message, tracking id
         │   ├── BadRequest         400
@@ -27,16 +32,25 @@
         │   └── AnswerTooLarge
         ├── UnsafeRedirect         a redirect left the trusted hosts, and was not followed
         ├── PageTokenRepeated      the service sent the same page token twice
+        ├── UploadInterrupted      an upload in parts stopped: ``state`` is how far it came, ``reason`` why
+        │   └── UploadUncertain    its completion was sent, and whether it was done is not known
+        ├── NoRecording            a conversation has no recording to download
+        ├── LinkRefused            a download link was refused, a fresh one as well
+        ├── DownloadInterrupted    a download stopped; ``received`` of ``total`` bytes are kept
         └── PartlyDone             a call that was split stopped half way: ``done`` and ``pending``
 
-``str(error)`` is meant to be enough to act on. No exception carries a token, a header or a request body.
+``str(error)`` is meant to be enough to act on. No exception carries a token, a header, a request body or a link.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from zra_async.files.journal import UploadState
 
 LimitKind = Literal["per_second", "per_minute", "daily", "concurrent", "unknown"]
 
@@ -65,6 +79,26 @@ class TokenError(ZRAError):
         self.reason = reason
         answer = f" (HTTP {status}{': ' + reason if reason else ''})" if status is not None else ""
         super().__init__(f"no access token{answer}: {advice}")
+
+
+class SourceError(ZRAError):
+    """The file that is being uploaded can no longer be read."""
+
+
+class SourceChanged(SourceError):
+    """The file is not the one that the upload was begun with: parts of both would make neither."""
+
+
+class JournalError(ZRAError):
+    """The journal of an upload cannot be read, written or locked."""
+
+
+class InUse(ZRAError):
+    """Another task or process works with this journal or downloads to this place."""
+
+
+class TargetExists(ZRAError, FileExistsError):
+    """A download would replace a file that is already there."""
 
 
 class CallError(ZRAError):
@@ -273,3 +307,60 @@ class PartlyDone(CallError):
             f"{len(self.done)} values done, {len(self.failed)} failed, {len(self.pending)} not tried; "
             f"the failure: {cause}",
         )
+
+
+class UploadInterrupted(CallError):
+    """An upload in parts stopped before its end; its journal, if it has one, is intact.
+
+    `state` is how far it came, `reason` what stopped it, `journal` where its journal is. Go on with
+    ``zra.files.resume(error.journal or error.state)``, or with the same call to ``upload`` and the same journal.
+    """
+
+    advice = "go on with zra.files.resume({place}) within 7 days of its beginning"
+
+    def __init__(self, operation: str, *, state: UploadState, reason: BaseException, journal: Path | None) -> None:
+        self.state = state
+        self.reason = reason
+        self.journal = journal
+        done = f"{len(state.parts)} of {state.parts_total} parts of {state.file_name!r} are stored"
+        place = repr(str(journal)) if journal else "error.state"
+        what = f"{type(reason).__name__}: {reason}"[:1000]
+        super().__init__(operation, f"{done}; stopped by {what} — {self.advice.format(place=place)}")
+
+
+class UploadUncertain(UploadInterrupted):
+    """All parts are stored and the completion was sent, but whether the file exists is not known.
+
+    The answer was lost, and the service did not answer the second completion with the file's id either.
+    """
+
+    advice = (
+        "the file may be complete under an id that is not known: upload it anew, without this journal, "
+        "and the other one will not be used"
+    )
+
+
+class NoRecording(CallError):
+    """The conversation has no recording to download: it was not recorded, or is not ready yet."""
+
+
+class LinkRefused(CallError):
+    """The download link was refused, and a fresh one as well."""
+
+
+class DownloadInterrupted(CallError):
+    """A download stopped after its repeats. `received` of `total` bytes are kept at `part`, from which it goes on.
+
+    `total` is None when the service did not tell the size, `part` when the bytes went to you.
+    """
+
+    def __init__(
+        self, operation: str, *, received: int, total: int | None, part: Path | None, reason: BaseException
+    ) -> None:
+        self.received = received
+        self.total = total
+        self.part = part
+        self.reason = reason
+        size = "an unknown size" if total is None else f"{total} bytes"
+        advice = "; the same call goes on from there" if part else ""
+        super().__init__(operation, f"stopped after {received} of {size} by {reason}{advice}")

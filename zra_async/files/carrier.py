@@ -1,0 +1,159 @@
+"""One file on its way: in one request or in parts, anew or from where a journal says."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec import UNSET
+
+from zra_async import errors
+from zra_async.api import files as api
+from zra_async.core.operation import Host, Label
+from zra_async.core.pipeline import CallOptions
+from zra_async.files.body import PartBody
+from zra_async.files.caller import FileCaller
+from zra_async.files.journal import Fingerprint, JournalFile, UploadState
+from zra_async.files.parts import Means, PartsUpload
+from zra_async.files.plan import Part, plan_parts
+from zra_async.files.progress import Meter
+from zra_async.files.source import Source, fingerprint
+from zra_async.files.terms import SOURCES, UploadedFile, Wanted
+from zra_async.files.threads import to_the_end
+
+if TYPE_CHECKING:
+    from zra_async.client import Session
+
+
+class Carrier:
+    """Carries the files of one client, which share its slots."""
+
+    def __init__(self, session: Session, options: CallOptions) -> None:
+        self._session = session
+        # a large part on a slow line takes as long as it takes: silence is what ends it, not time
+        self._options = CallOptions(timeout=None, lane=options.lane)
+
+    async def upload(self, content: Source, wanted: Wanted, log: JournalFile | None) -> UploadedFile:
+        """Upload ``content`` in the way that suits its size, or go on with what the journal says."""
+        state = await loaded(log)
+        if state is not None:
+            _demand_same_request(state, wanted, log)
+        if wanted.in_parts(content.size, self._session.config.transfers.single_upload_limit):
+            return await self.in_parts(content, wanted, log, state)
+        return await self._at_once(content, wanted, log, state)
+
+    async def in_parts(
+        self, content: Source, wanted: Wanted, log: JournalFile | None, state: UploadState | None
+    ) -> UploadedFile:
+        """Upload ``content`` in parts; those of ``state`` are there already."""
+        stamp = await to_the_end(fingerprint, content)
+        if state is None:
+            state = _new_state(content, wanted, stamp, self._part_size(content.size, wanted.part_size))
+        _demand_same_file(state, stamp)
+        means = Means(
+            raw=self._raw(),
+            source=content,
+            journal=log,
+            meter=Meter(content.size, state.parts_total, wanted.on_progress),
+            slots=self._session.uploads,
+            concurrency=wanted.concurrency or self._session.config.transfers.upload_concurrency,
+            observe=self._session.observe,
+        )
+        upload = PartsUpload(state, means)
+        done = await upload.run()
+        return UploadedFile(
+            file_id=done.file_id,
+            file_name=done.file_name,
+            size=content.size,
+            parts=done.parts_total,
+            reused=upload.reused,
+            restarted=upload.restarted,
+        )
+
+    async def _at_once(
+        self, content: Source, wanted: Wanted, log: JournalFile | None, state: UploadState | None
+    ) -> UploadedFile:
+        if log is not None:
+            stamp = await to_the_end(fingerprint, content)
+            state = state or _new_state(content, wanted, stamp, content.size)
+            _demand_same_file(state, stamp)
+            if state.file_id:
+                return UploadedFile(file_id=state.file_id, file_name=wanted.name, size=content.size, reused=1)
+        file_id = await self._single(content, wanted)
+        if log is not None and state is not None:
+            await to_the_end(log.save, msgspec.structs.replace(state, file_id=file_id))
+        return UploadedFile(file_id=file_id, file_name=wanted.name, size=content.size)
+
+    async def _single(self, content: Source, wanted: Wanted) -> str:
+        meter = Meter(content.size, 1, wanted.on_progress)
+        whole = Part(1, 0, content.size)
+        body = PartBody(content, whole, on_attempt=lambda: meter.begin(1), on_sent=lambda size: meter.add(1, size))
+        async with self._session.uploads:
+            answer = await self._raw().upload_single(
+                body,
+                file_name=wanted.name,
+                main_file_id=wanted.main_file_id or UNSET,
+                source=UNSET if wanted.source_system is None else SOURCES[wanted.source_system],
+            )
+        if not answer.file_id:
+            raise errors.UnexpectedAnswer("files.upload", "the answer has no file_id", status=201)
+        meter.finish(1, content.size)
+        return answer.file_id
+
+    def _raw(self) -> api.Files:
+        return api.Files(FileCaller(self._session, self._options, self._session.base(Host.FILE)))
+
+    def _part_size(self, size: int, wanted: int | None) -> int:
+        limits = self._session.limits.snapshot().get(Label.MULTIPART)
+        budget = None if limits is None else limits.per_day
+        return plan_parts(size, part_size=wanted, daily_budget=budget)[0].size
+
+
+async def loaded(log: JournalFile | None) -> UploadState | None:
+    """What a journal holds, None without one."""
+    return None if log is None else await to_the_end(log.load)
+
+
+def _new_state(content: Source, wanted: Wanted, stamp: Fingerprint, part_size: int) -> UploadState:
+    return UploadState(
+        file_name=wanted.name,
+        main_file_id=wanted.main_file_id,
+        path=content.path,
+        fingerprint=stamp,
+        part_size=part_size,
+        created=datetime.now(UTC),
+    )
+
+
+def _demand_same_request(state: UploadState, wanted: Wanted, log: JournalFile | None) -> None:
+    different = [
+        name
+        for name, before, now in (
+            ("file_name", state.file_name, wanted.name),
+            ("main_file_id", state.main_file_id, wanted.main_file_id),
+            ("part_size", state.part_size, wanted.part_size or state.part_size),
+        )
+        if before != now
+    ]
+    if different:
+        where = log.path if log else "the journal"
+        raise errors.InvalidArgument(f"{where} belongs to an upload with another {' and '.join(different)}")
+
+
+def _demand_same_file(state: UploadState, now: Fingerprint) -> None:
+    before = state.fingerprint
+    different = [
+        what
+        for what, same in (
+            ("size", before.size == now.size),
+            ("time of change", before.mtime_ns == now.mtime_ns),
+            ("content", before.sample == now.sample),
+        )
+        if not same
+    ]
+    if different:
+        raise errors.SourceChanged(
+            f"{state.file_name!r} has another {' and '.join(different)} than when its upload was begun on "
+            f"{state.created:%Y-%m-%d}: remove the journal to upload it as it is now"
+        )

@@ -1,0 +1,113 @@
+"""From whatever a caller hands over to a source that can be read at any place and any number of times."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from pathlib import PurePath
+from typing import Any, BinaryIO, cast
+
+from zra_async.errors import InvalidArgument, SourceError
+from zra_async.files.gather import Gatherer
+from zra_async.files.plan import LARGEST_FILE
+from zra_async.files.source import FileSource, MemorySource, Source, open_object, open_path
+from zra_async.files.threads import to_the_end
+
+#: what can be uploaded
+Uploadable = (
+    str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | io.BufferedIOBase | AsyncIterable[bytes]
+)
+_READ = 1024 * 1024
+
+
+def name_of(given: Uploadable) -> str:
+    """What a source is called by itself, "" where it has no name."""
+    if isinstance(given, (str, os.PathLike)):
+        return PurePath(given).name
+    name: object = getattr(given, "name", "")
+    return PurePath(name).name if isinstance(name, str) else ""
+
+
+async def take_in(given: Uploadable, *, name: str, size: int | None) -> Source:
+    """Make a source of ``given``, which is spooled to disk where it can be read only once.
+
+    ``size`` is what the caller knows of its length. Raises `InvalidArgument` for what cannot be uploaded: an empty or
+    too large file, a directory, an unreadable file, a text.
+    """
+    source = await _open(given, name, size)
+    if not 0 < source.size <= LARGEST_FILE or (size is not None and size != source.size):
+        actual = source.size
+        source.close()
+        raise _wrong_size(name, actual, size)
+    source.name = name
+    return source
+
+
+async def _open(given: Uploadable, name: str, size: int | None) -> Source:
+    if isinstance(given, (str, os.PathLike)):
+        return await to_the_end(open_path, given)
+    if isinstance(given, (bytes, bytearray, memoryview)):
+        try:
+            return MemorySource(memoryview(given).cast("B"), name=name)
+        except TypeError:
+            raise InvalidArgument("a memoryview must be contiguous to be uploaded") from None
+    if hasattr(given, "__aiter__"):
+        return await _spool(aiter(cast(AsyncIterable[bytes], given)), name, size)
+    if not hasattr(given, "read"):
+        raise InvalidArgument(
+            "give a path, a binary file object, bytes or an async iterator of bytes to upload, "
+            f"not {type(given).__name__}"
+        )
+    file: Any = given
+    if isinstance(file, io.TextIOBase) or isinstance(await to_the_end(_first_read, file), str):
+        raise InvalidArgument(f"{name!r} is open as text: open it as binary ('rb')")
+    if file.seekable():
+        return await to_the_end(open_object, file, name)
+    async with contextlib.aclosing(_pieces(file)) as pieces:
+        return await _spool(pieces, name, size)
+
+
+def _first_read(file: Any) -> object:
+    try:
+        return file.read(0)
+    except (OSError, ValueError) as problem:
+        raise InvalidArgument(f"the file object cannot be read: {problem}") from problem
+
+
+async def _pieces(file: Any) -> AsyncGenerator[bytes]:
+    while piece := await to_the_end(file.read, _READ):
+        yield piece
+
+
+async def _spool(pieces: AsyncIterator[bytes], name: str, size: int | None) -> FileSource:
+    """Copy what can be read only once to a temporary file, which has no name: nothing is left of it in any case."""
+    if size is not None and not 0 < size <= LARGEST_FILE:
+        raise _wrong_size(name, size, None)
+    with await to_the_end(tempfile.TemporaryFile, "w+b", 0) as spool:
+        writer = Gatherer(spool.fileno())
+        total = 0
+        try:
+            async for piece in pieces:
+                if not isinstance(piece, (bytes, bytearray, memoryview)):  # pyright: ignore[reportUnnecessaryIsInstance]
+                    raise InvalidArgument(f"the iterator must give bytes, not {type(piece).__name__}")
+                total += len(piece)
+                if total > LARGEST_FILE or (size is not None and total > size):
+                    raise _wrong_size(name, total, size)
+                await writer.write(bytes(piece))
+            await writer.flush()
+        except OSError as problem:
+            raise SourceError(f"{name!r} cannot be spooled to disk: {problem.strerror}") from problem
+        finally:
+            await writer.settle()
+        return FileSource(os.dup(spool.fileno()), name=name, timed=False)
+
+
+def _wrong_size(name: str, actual: int, wanted: int | None) -> InvalidArgument:
+    if actual <= 0:
+        return InvalidArgument(f"{name!r} is empty")
+    if wanted is not None and actual <= LARGEST_FILE:
+        return InvalidArgument(f"{name!r} has {actual} bytes where size={wanted} was announced")
+    return InvalidArgument(f"{name!r} is larger than the service takes: {LARGEST_FILE} bytes (100 parts of 100 MB)")

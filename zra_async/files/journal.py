@@ -1,0 +1,153 @@
+"""How far an upload in parts has come, and the file that remembers it.
+
+The journal holds no token. It does hold the upload context, with which anyone who also has a token of the account
+could add to the upload: it is readable by its owner only, and does not show in logs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+
+from zra_async.errors import JournalError
+from zra_async.files.locked import open_locked
+from zra_async.files.plan import LARGEST_FILE, MOST_PARTS, Part, cut
+
+VERSION = 1
+#: the service forgets an upload after 7 days; one that is nearly that old would not be finished in time
+LIFETIME = timedelta(days=7) - timedelta(hours=1)
+
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+
+
+class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
+    """What tells one file from another: its size, its time (0 when it has none), and a hash of blocks all over it."""
+
+    size: int
+    mtime_ns: int
+    sample: str
+
+
+class StoredPart(msgspec.Struct, frozen=True, kw_only=True):
+    """A part that the service has. `md5` is that of the bytes that were sent, where the etag looks like one."""
+
+    number: int
+    etag: str
+    md5: str = ""
+
+
+class UploadState(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that is needed to go on with an upload, but the bytes."""
+
+    version: int = VERSION
+    file_name: str
+    main_file_id: str = ""
+    path: str = ""  #: of the source, where it is a file
+    fingerprint: Fingerprint
+    part_size: int
+    upload_context: str = ""
+    created: datetime
+    parts: tuple[StoredPart, ...] = ()
+    completing: bool = False  #: the completion was sent, and its answer is not known
+    file_id: str = ""  #: known once all is done
+
+    @property
+    def plan(self) -> tuple[Part, ...]:
+        """All parts of the file."""
+        return cut(self.fingerprint.size, self.part_size)
+
+    @property
+    def parts_total(self) -> int:
+        """How many parts there are."""
+        return -(-self.fingerprint.size // self.part_size)
+
+    @property
+    def missing(self) -> tuple[Part, ...]:
+        """The parts that the service does not have yet."""
+        stored = {part.number for part in self.parts}
+        return tuple(part for part in self.plan if part.number not in stored)
+
+    @property
+    def sound(self) -> bool:
+        """Whether this can be the state of an upload."""
+        if not 0 < self.fingerprint.size <= LARGEST_FILE or self.part_size < 1 or self.parts_total > MOST_PARTS:
+            return False
+        numbers = {part.number for part in self.parts}
+        return len(numbers) == len(self.parts) and numbers <= set(range(1, self.parts_total + 1))
+
+    def expired(self, now: datetime | None = None) -> bool:
+        """Whether the service has forgotten this upload."""
+        return (now or datetime.now(UTC)) - self.created > LIFETIME
+
+    def __repr__(self) -> str:
+        return (
+            f"UploadState({self.file_name!r}, {len(self.parts)} of {self.parts_total} parts, "
+            f"begun {self.created.isoformat()}, file_id={self.file_id!r})"
+        )
+
+
+class JournalFile:
+    """A journal on disk, locked against others for as long as it is open; every `save` replaces it atomically."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path).absolute()
+        self._lock_path = self.path.with_name(self.path.name + ".lock")
+        try:
+            self._lock = open_locked(self._lock_path, 0o600, f"the journal {self.path}")
+        except OSError as problem:
+            raise JournalError(f"the journal {self.path} cannot be locked: {problem.strerror}") from problem
+
+    def load(self) -> UploadState | None:
+        """What the journal holds, None where it does not exist yet or is empty."""
+        try:
+            content = self.path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as problem:
+            raise JournalError(f"the journal {self.path} cannot be read: {problem.strerror}") from problem
+        if not content.strip():
+            return None
+        try:
+            state = msgspec.json.decode(content, type=UploadState)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
+            raise JournalError(f"{self.path} is not the journal of an upload: {problem}") from None
+        if state.version != VERSION:
+            raise JournalError(f"the journal {self.path} was written by another version of this library")
+        if not state.sound:
+            raise JournalError(f"the journal {self.path} contradicts itself: remove it to begin anew")
+        return state
+
+    def save(self, state: UploadState) -> None:
+        """Write ``state`` so that the journal holds either it or what was there before, whatever happens."""
+        content = msgspec.json.format(msgspec.json.encode(state), indent=1)
+        temporary = self.path.with_name(self.path.name + ".tmp")
+        try:
+            temporary.unlink(missing_ok=True)  # of a process that was killed; the lock says that it is ours
+            with os.fdopen(os.open(temporary, _FLAGS, 0o600), "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(self.path)
+            _sync_folder(self.path.parent)
+        except OSError as problem:
+            raise JournalError(f"the journal {self.path} cannot be written: {problem.strerror}") from problem
+
+    def close(self) -> None:
+        """Let others work with the journal."""
+        with contextlib.suppress(OSError):
+            self._lock_path.unlink()
+        os.close(self._lock)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":
+        return  # a folder cannot be opened there
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

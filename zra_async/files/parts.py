@@ -1,0 +1,230 @@
+"""One upload in parts, from its creation to its completion."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import re
+import time
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from msgspec import UNSET
+from msgspec.structs import replace
+
+from zra_async import errors
+from zra_async.api import files as api
+from zra_async.api.file_models import PartNumberEtag
+from zra_async.core.events import Observer, PartDone
+from zra_async.files.body import PartBody
+from zra_async.files.journal import JournalFile, StoredPart, UploadState
+from zra_async.files.plan import Part
+from zra_async.files.progress import Meter
+from zra_async.files.source import Source, md5_of
+from zra_async.files.threads import to_the_end
+
+logger = logging.getLogger("zra_async")
+_NAME = "files.upload"
+_MD5 = re.compile(r"[0-9a-f]{32}")
+_MOST_ROUNDS = 3  #: how often a part that arrives damaged is sent
+
+EXPIRED = "the upload was begun more than 7 days ago"
+FORGOTTEN = "the service no longer knew the upload"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Means:
+    """What one upload works with: its calls, its source, and what it shares with the other uploads of its client."""
+
+    raw: api.Files
+    source: Source
+    journal: JournalFile | None
+    meter: Meter
+    slots: asyncio.Semaphore
+    concurrency: int
+    observe: Observer
+
+
+class PartsUpload:
+    """Carries an upload from ``state`` to its end; `state` is always what is certain.
+
+    `restarted` says why it was begun anew, if it was; `reused` is how many parts an earlier run had stored.
+    """
+
+    def __init__(self, state: UploadState, means: Means) -> None:
+        self.state = state
+        self.restarted = ""
+        self.reused = 0
+        self._means = means
+        self._resumed = bool(state.upload_context)
+        self._saving = asyncio.Lock()
+        self._saved: UploadState | None = state if self._resumed else None
+
+    async def run(self) -> UploadState:
+        """Do whatever is left to do. Raises `UploadInterrupted`, or the error of a creation that was refused."""
+        if self.state.file_id:
+            self.reused = len(self.state.parts)
+            return self.state
+        # one whose completion is in doubt may be a file by now: that is asked, and not sent again
+        if self.state.expired() and not self.state.completing:
+            self._restart(EXPIRED)
+        if not self.state.upload_context:
+            await self._create()
+        try:
+            try:
+                await self._finish()
+            except errors.NotFound:
+                if not self._resumed or self.state.completing:
+                    raise
+                self._restart(FORGOTTEN)
+                await self._create()
+                await self._finish()
+        except (errors.UploadInterrupted, errors.SourceError):
+            raise
+        except (errors.ZRAError, OSError) as reason:
+            raise self._interrupted(reason) from reason
+        except asyncio.CancelledError:
+            await self._save(self.state)  # parts that were stored while the journal was busy
+            raise
+        return self.state
+
+    def _interrupted(
+        self, reason: BaseException, kind: type[errors.UploadInterrupted] = errors.UploadInterrupted
+    ) -> errors.UploadInterrupted:
+        journal = self._means.journal
+        return kind(_NAME, state=self.state, reason=reason, journal=journal.path if journal else None)
+
+    def _restart(self, reason: str) -> None:
+        logger.warning("%s of %r begins anew: %s", _NAME, self.state.file_name, reason)
+        self.restarted = reason
+        self.state = replace(self.state, upload_context="", parts=())
+        self._means.meter.reset()
+
+    async def _create(self) -> None:
+        begun = datetime.now(UTC)
+        event = await self._means.raw.create_multipart_upload(self.state.file_name, self.state.main_file_id or UNSET)
+        if not event.upload_context:
+            raise errors.UnexpectedAnswer(_NAME, "the answer has no upload_context", status=201)
+        self._resumed = False
+        await self._save(replace(self.state, upload_context=event.upload_context, created=begun, parts=()))
+
+    async def _finish(self) -> None:
+        meter = self._means.meter
+        missing = {part.number for part in self.state.missing}
+        for part in self.state.plan:
+            if part.number not in missing:
+                meter.finish(part.number, part.size)
+        self.reused = len(self.state.parts)
+        await self._send(self.state.missing)
+        for _ in range(_MOST_ROUNDS - 1):
+            damaged = damaged_parts(self.state)
+            if not damaged:
+                break
+            await self._send_again(damaged)
+        else:
+            if damaged_parts(self.state):
+                raise errors.UnexpectedAnswer(_NAME, "a part was damaged on its way, however often sent", status=201)
+        await self._complete()
+
+    async def _send_again(self, numbers: frozenset[int]) -> None:
+        logger.warning("%s: parts %s arrived damaged and are sent again", _NAME, sorted(numbers))
+        await self._save(replace(self.state, parts=tuple(p for p in self.state.parts if p.number not in numbers)))
+        missing = self.state.missing
+        for part in missing:
+            self._means.meter.undo(part.number, part.size)
+        await self._send(missing)
+
+    async def _send(self, parts: Iterable[Part]) -> None:
+        waiting = deque(parts)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(min(self._means.concurrency, len(waiting))):
+                    group.create_task(self._work(waiting))
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from None  # the first is why the others were stopped
+
+    async def _work(self, waiting: deque[Part]) -> None:
+        while waiting:
+            async with self._means.slots:
+                if not waiting:
+                    return
+                part = waiting.popleft()
+                began = time.monotonic()
+                stored = await self._store(part)
+            await self._save(replace(self.state, parts=(*self.state.parts, stored)))
+            self._means.meter.finish(part.number, part.size)
+            self._means.observe(PartDone(part.number, part.size, time.monotonic() - began))
+
+    async def _store(self, part: Part) -> StoredPart:
+        means, number = self._means, part.number
+        body = PartBody(
+            means.source,
+            part,
+            on_attempt=lambda: means.meter.begin(number),
+            on_sent=lambda size: means.meter.add(number, size),
+        )
+        answer = await means.raw.upload_part(body, upload_context=self.state.upload_context, part_number=number)
+        receipt = answer.part_number_etag
+        etag = receipt.etag if receipt else None
+        if not etag:
+            raise errors.UnexpectedAnswer(_NAME, f"the answer to part {number} has no etag", status=201)
+        md5 = ""
+        if looks_like_md5(etag):
+            md5 = await to_the_end(md5_of, means.source, part.offset, part.size)
+        return StoredPart(number=number, etag=etag, md5=md5)
+
+    async def _save(self, state: UploadState) -> None:
+        """Take over ``state``, and return once the journal has it, or one that came after it."""
+        self.state = state
+        journal = self._means.journal
+        if journal is None:
+            return
+        async with self._saving:
+            if self._saved is not self.state:
+                saving = self.state
+                await to_the_end(journal.save, saving)
+                self._saved = saving
+
+    async def _complete(self) -> None:
+        if self._means.source.mtime_ns() != self.state.fingerprint.mtime_ns:
+            raise errors.SourceChanged(f"{self.state.file_name!r} was changed while it was uploaded")
+        in_doubt = self.state.completing
+        etags = [PartNumberEtag(part_number=part.number, etag=part.etag) for part in self.state.parts]
+        await self._save(replace(self.state, completing=True))
+        for second in (False, True):
+            try:
+                event = await self._means.raw.complete_multipart_upload(self.state.upload_context, etags)
+                break
+            except errors.AmbiguousWrite as lost:
+                if second:
+                    raise self._interrupted(lost, errors.UploadUncertain) from lost
+                in_doubt = True
+            except errors.CallError as reason:
+                if not in_doubt:
+                    await self._save(replace(self.state, completing=False))
+                elif isinstance(reason, (errors.NotFound, errors.BadRequest)):
+                    # A refusal of something new would mean "not done"; after a completion it can mean "done already".
+                    raise self._interrupted(reason, errors.UploadUncertain) from reason
+                raise
+        else:
+            raise AssertionError("unreachable")
+        if not event.file_id:
+            raise errors.UnexpectedAnswer(_NAME, "the answer to the completion has no file_id", status=201)
+        await self._save(replace(self.state, completing=False, file_id=event.file_id))
+
+
+def looks_like_md5(etag: str) -> bool:
+    """Whether an etag may be the md5 of its part: some services give one, others 32 digits of something else."""
+    return _MD5.fullmatch(etag.strip('"').lower()) is not None
+
+
+def damaged_parts(state: UploadState) -> frozenset[int]:
+    """The parts whose etag is not their md5, if the etags of this service are md5s at all.
+
+    They are when a single one of them is right, since that does not happen by chance.
+    """
+    checked = [part for part in state.parts if part.md5]
+    wrong = frozenset(part.number for part in checked if part.etag.strip('"').lower() != part.md5)
+    return wrong if len(wrong) < len(checked) else frozenset()

@@ -1,0 +1,72 @@
+"""What an upload is asked to be, and what it gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from zra_async.api.file_models import UploadedFile as RawUploadedFile
+from zra_async.api.files import MAX_SINGLE_BYTES, Source
+from zra_async.api.resource import between, one_of
+from zra_async.errors import InvalidArgument
+from zra_async.files.names import CAPTIONS, check_upload_name
+from zra_async.files.plan import MOST_PARTS
+from zra_async.files.progress import OnProgress
+
+SourceSystem = Literal["gong", "chorus"]
+SOURCES: dict[SourceSystem, Source] = {"gong": 1, "chorus": 2}
+
+
+class UploadedFile(RawUploadedFile, frozen=True, kw_only=True):
+    """A file that the service has.
+
+    `parts` is in how many parts it went, `reused` how many of them an earlier, interrupted run had stored, and
+    `restarted` why that run's upload could not be continued and was begun anew ("" if it was not).
+    """
+
+    file_name: str
+    size: int
+    parts: int = 1
+    reused: int = 0
+    restarted: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadedRecording:
+    """A recording and what was attached to it."""
+
+    main: UploadedFile
+    transcript: UploadedFile | None = None
+    metadata: UploadedFile | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What an upload is to be, apart from its bytes; checked when it is made, before anything is sent."""
+
+    name: str
+    main_file_id: str = ""
+    source_system: SourceSystem | None = None
+    part_size: int | None = None
+    concurrency: int | None = None
+    on_progress: OnProgress | None = None
+
+    def __post_init__(self) -> None:
+        check_upload_name(self.name, attachment=bool(self.main_file_id))
+        one_of("source_system", self.source_system, tuple(SOURCES))
+        if self.concurrency is not None:
+            between("concurrency", self.concurrency, 1, MOST_PARTS)
+        if self.source_system is None:
+            return
+        if not self.main_file_id:
+            raise InvalidArgument("source_system says where a transcript or metadata is from: give main_file_id")
+        if self.part_size is not None or self.name.casefold().endswith(CAPTIONS):
+            raise InvalidArgument("source_system can be told only for a file that goes in one request")
+
+    def in_parts(self, size: int, limit: int) -> bool:
+        """Whether a file of ``size`` bytes goes in parts."""
+        if self.source_system is not None:
+            if size >= MAX_SINGLE_BYTES:
+                raise InvalidArgument("source_system can be told only for a file below 2 GB")
+            return False
+        return self.part_size is not None or size > limit or self.name.casefold().endswith(CAPTIONS)
