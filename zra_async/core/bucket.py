@@ -12,6 +12,7 @@ every few milliseconds, and an interactive call never waits for the next window 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,8 @@ from zra_async.core.plans import Rate
 
 #: of every ten grants, bulk gets at least one
 _BULK_TURN = 10
+#: a timer may fire this early, in seconds; the margin of a window is far larger
+_TICK = 1e-6
 
 
 class Lane(StrEnum):
@@ -111,13 +114,14 @@ class Bucket:
         self._pending = 0  # granted, and not yet sent
         self._stamps: deque[float] = deque()  # when the calls of the last window were sent
         self._queues: dict[Lane, deque[asyncio.Future[Permit]]] = {lane: deque() for lane in Lane}
-        self._grants = 0
+        self._owed = 0  # interactive grants since bulk had its turn
         self._timer: asyncio.TimerHandle | None = None
         self._frozen_until = 0.0
         self._thawing = False  # nothing has succeeded since the last freeze
         self._probing = False
+        self._gate = asyncio.Semaphore(math.ceil(rate.count / _BULK_TURN))
         self._turn = asyncio.Lock()
-        self._behind_turn = 0
+        self._behind_gate = 0
         burst = max(1.0, rate.count / 8)
         self._pace = AsyncLimiter(burst, burst * rate.period / rate.count)
 
@@ -125,7 +129,7 @@ class Bucket:
     def waiting(self) -> dict[Lane, int]:
         return {
             Lane.INTERACTIVE: len(self._queues[Lane.INTERACTIVE]),
-            Lane.BULK: len(self._queues[Lane.BULK]) + self._behind_turn,
+            Lane.BULK: len(self._queues[Lane.BULK]) + self._behind_gate,
         }
 
     @property
@@ -141,18 +145,19 @@ class Bucket:
         """Wait for a slot: in the lane's queue, and for bulk behind its pace as well."""
         if lane is Lane.INTERACTIVE:
             return await self._slot(lane)
-        self._behind_turn += 1
+        self._behind_gate += 1
         try:
-            # One bulk call at a time is at the gate: 10 000 of them wait on a lock, which costs nothing.
-            async with self._turn:
-                await self._pace.acquire()
-                self._behind_turn -= 1
+            # A few bulk calls at a time stand at the window: the other 10 000 wait on a semaphore, which costs nothing.
+            async with self._gate:
+                async with self._turn:
+                    await self._pace.acquire()
+                self._behind_gate -= 1
                 try:
                     return await self._slot(lane)
                 finally:
-                    self._behind_turn += 1
+                    self._behind_gate += 1
         finally:
-            self._behind_turn -= 1
+            self._behind_gate -= 1
 
     def least_wait(self, lane: Lane) -> float:
         """A lower bound of how long a newcomer waits, in seconds."""
@@ -194,7 +199,7 @@ class Bucket:
         self._window = min(self.rate.period * 1.5, self._window + 0.02)
 
     def succeed(self) -> None:
-        if self._thawing and self._frozen_until <= _now():
+        if self._thawing and self._frozen_until <= _now() + _TICK:
             self._thawing = False
             self._pump()
 
@@ -224,13 +229,12 @@ class Bucket:
 
     def _free(self, now: float) -> bool:
         self._expire(now)
-        if self._frozen_until > now or (self._thawing and self._probing):
+        if self._frozen_until > now + _TICK or (self._thawing and self._probing):
             return False
         return self._pending + len(self._stamps) < self.limit
 
     def _grant(self) -> Permit:
         self._pending += 1
-        self._grants += 1
         if self._thawing:
             self._probing = True
         return Permit(self, probe=self._thawing)
@@ -246,20 +250,20 @@ class Bucket:
         self._rearm()
 
     def _next(self) -> asyncio.Future[Permit] | None:
-        order = [Lane.INTERACTIVE, Lane.BULK]
-        if self._grants % _BULK_TURN == _BULK_TURN - 1:
-            order.reverse()
-        for lane in order:
+        bulk_first = self._owed >= _BULK_TURN - 1
+        lanes = (Lane.BULK, Lane.INTERACTIVE) if bulk_first else (Lane.INTERACTIVE, Lane.BULK)
+        for lane in lanes:
             queue = self._queues[lane]
             while queue:
                 waiter = queue.popleft()
                 if not waiter.done():
+                    self._owed = self._owed + 1 if lane is Lane.INTERACTIVE else 0
                     return waiter
         return None
 
     def _expire(self, now: float) -> None:
         stamps = self._stamps
-        while stamps and stamps[0] + self._window <= now:
+        while stamps and stamps[0] + self._window <= now + _TICK:
             stamps.popleft()
 
     def _rearm(self) -> None:
@@ -272,7 +276,7 @@ class Bucket:
         if not any(self._queues.values()):
             return
         now = _now()
-        if self._frozen_until > now:
+        if self._frozen_until > now + _TICK:
             when = self._frozen_until
         elif self._thawing and self._probing:
             return  # the probe's end pumps
