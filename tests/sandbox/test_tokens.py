@@ -84,6 +84,16 @@ async def test_parameters_may_stand_in_the_query(start: Start) -> None:
         assert response.status == 200
 
 
+async def test_nonsense_is_refused_and_not_a_crash(start: Start) -> None:
+    """Bytes that are no form, under any content type, are a grant that cannot be honoured."""
+    plain = await start(sign_in=False)
+    credentials = base64.b64encode(f"{plain.sandbox.client_id}:{plain.sandbox.client_secret}".encode()).decode()
+    for content_type in ("multipart/form-data", "multipart/form-data; boundary=x", "text/plain; charset=nonsense"):
+        headers = {"Authorization": f"Basic {credentials}", "Content-Type": content_type}
+        async with plain.session.post(plain.sandbox.token_url, data=b"\xff--x\r\n=&&", headers=headers) as response:
+            assert response.status == 400
+
+
 async def test_credentials_follow_from_the_seed(start: Start) -> None:
     """Two sandboxes of one seed accept the same credentials, another seed has others."""
     first, second, other = await start(), await start(), await start(seed=8)

@@ -9,6 +9,8 @@ import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote, unquote
 
 import jsonschema
 import pytest
@@ -17,6 +19,8 @@ from aiohttp.test_utils import TestServer
 
 from zra_async.sandbox.clock import Clock
 from zra_async.sandbox.webhooks import Webhooks
+
+from .conftest import Start
 
 SECRET = "a secret token"
 EVENT = "revenue_accelerator.post_comment_completed"
@@ -226,3 +230,49 @@ async def test_the_running_clock_serves_too(receiver: Receiver) -> None:
     await webhooks.drain()
     assert [d.status for d in webhooks.deliveries] == [503, 200]
     await webhooks.close()
+
+
+async def test_what_happens_in_the_account_is_posted(start: Start, receiver: Receiver, clock: Clock) -> None:
+    """A comment, a new conversation once it is analysed, and a changed deal each give their documented event."""
+    plain = await start(webhook_url=receiver.url, webhook_secret=SECRET, clock=clock, awkward=0, processing_seconds=60)
+    emitted = plain.sandbox.account.webhooks
+    users = plain.sandbox.world.users
+
+    async def do(method: str, path: str, **body: Any) -> Any:
+        reply = await plain.send(method, path, json=body or None)
+        assert reply.status < 300, reply.content
+        return reply.body if reply.content else None
+
+    rows = list(plain.sandbox.world.conversations())
+    commented = quote(quote(rows[0]["conversation_id"], safe=""), safe="")
+    await do("POST", f"/zra/conversations/{commented}/comments", comment="well done")
+    await emitted.drain()
+
+    start_time = "2026-02-01T10:00:00Z"
+    new = {"conversation_type": "meeting", "meeting_start_time": start_time, "host_id": users[0].user_id}
+    added = await do("POST", "/zra/conversations", download_url="https://example.com/a.mp4", **new)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(receiver.requests) == 1
+    clock.advance(60)
+    await emitted.drain()
+
+    for deal in plain.sandbox.world.deals():
+        listed = await do("GET", f"/zra/deals/{quote(deal['deal_id'])}/activities")
+        ids = [item["conversation_id"] for item in listed["activities"] if item.get("conversation_id")]
+        if ids:
+            gone = quote(ids[0], safe="")
+            await do("DELETE", f"/zra/deals/{quote(deal['deal_id'])}/activities?conversation_id={gone}")
+            break
+    await emitted.drain()
+
+    bodies = [json.loads(content) for _, content in receiver.requests]
+    assert [body["event"].removeprefix("revenue_accelerator.") for body in bodies] == [
+        "post_comment_completed",
+        "conversation_analysis_completed",
+        "conversation_crm_associations_changed",
+    ]
+    for body in bodies:
+        jsonschema.validate(body, SCHEMAS[body["event"]])
+        assert body["payload"]["account_id"] == plain.sandbox.account_id
+    assert unquote(bodies[1]["payload"]["object"]["conversation_id"]) == added["conversation_id"]

@@ -30,7 +30,8 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """One way to go wrong. At most one of ``status``, ``stall``, ``reset``, ``revoke_token`` and ``lose_answer``.
 
     ``operation`` is ``"GET /deals/{dealId}"``, a pattern such as ``"* /files*"``, ``"token"`` or ``"download"``; a path
-    may carry its ``/zra`` or ``/iq`` prefix to mean that one alone. Times are real seconds.
+    may carry its ``/zra`` or ``/iq`` prefix to mean that one alone. File operations are struck on the host that takes
+    the bytes and not on the one that forwards. Times are real seconds.
     """
 
     operation: str

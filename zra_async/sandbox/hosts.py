@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from urllib.parse import parse_qsl
 
 from aiohttp import web
 
@@ -38,13 +39,14 @@ class TokenHost:
         return response
 
     async def _grant(self, request: web.Request) -> web.Response:
-        form = dict(request.query) | {
-            name: value for name, value in (await request.post()).items() if isinstance(value, str)
-        }
         try:
+            content = (await request.read()).decode("utf-8", "replace")
+            form = dict(request.query) | dict(parse_qsl(content, keep_blank_values=True))
             return json_response(200, self._service.tokens.grant(request.headers.get("Authorization"), form))
         except TokenError as error:
             return json_response(error.status, {"reason": error.reason, "error": error.error})
+        except web.RequestPayloadError:
+            return json_response(400, {"reason": "Bad Request", "error": "invalid_request"})
 
 
 class Forwarder:
@@ -52,12 +54,16 @@ class Forwarder:
 
     def __init__(self, service: Service) -> None:
         self._status = service.account.options.redirect_status
+        self._latency = Latency(service.account.options)
         self._paths = Paths(row for row in ROWS if row.host == "files")
         self.target = ""
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Forward one request to the same path of `target`; its body is not looked at."""
         raw_path = request.raw_path
+        if self._latency.active:
+            await self._latency.inbound()
+            await self._latency.outbound()
         try:
             self._paths.match(request.method, raw_path.partition("?")[0])
         except ApiError as error:
