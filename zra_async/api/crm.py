@@ -107,14 +107,12 @@ class Crm(Resource):
         """
         matching("crm_type", crm_type, "[A-Za-z][A-Za-z0-9_]{0,15}", "1–16 letters, digits or _, a letter first")
         texts(crm_name=crm_name, currency_type=currency_type)
-        patterns = sent(
+        patterns = _url_patterns(
             url_pattern_account=url_pattern_account,
             url_pattern_contact=url_pattern_contact,
             url_pattern_deal=url_pattern_deal,
             url_pattern_lead=url_pattern_lead,
         )
-        for name, value in patterns.items():
-            _check_pattern(name, value)
         body = {"crm_type": crm_type, "deal_stages": _checked_stages(deal_stages), **patterns}
         return await self._call(REGISTER, body=body | sent(crm_name=crm_name, currency_type=currency_type))
 
@@ -142,10 +140,13 @@ class Crm(Resource):
         return await self._call(TASK, path(task_id=task_id))
 
 
-def _check_pattern(name: str, value: object) -> None:
-    matching(name, str(value), r"https?://\S+", "an http or https address without blanks")
-    if "{id}" not in str(value):
-        raise InvalidArgument(f"{name} must hold {{id}}, where the CRM id goes: {value!r} does not")
+def _url_patterns(**patterns: str | UnsetType) -> dict[str, object]:
+    given = sent(**patterns)
+    for name, value in given.items():
+        matching(name, str(value), r"https?://\S+", "an http or https address without blanks")
+        if "{id}" not in str(value):
+            raise InvalidArgument(f"{name} must hold {{id}}, where the CRM id goes: {value!r} does not")
+    return given
 
 
 def _checked_stages(deal_stages: Iterable[DealStage | Mapping[str, object]]) -> list[DealStage]:
