@@ -1,0 +1,39 @@
+"""``python -m benchmarks NAME [--json] [--quick]``: run one benchmark and hold it to its targets."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import pkgutil
+import sys
+from collections.abc import Sequence
+
+import benchmarks
+from benchmarks.report import Options, Report
+
+_NOT_BENCHMARKS = {"__main__", "report"}
+
+
+def names() -> list[str]:
+    """The benchmarks there are."""
+    modules = pkgutil.iter_modules(benchmarks.__path__)
+    return sorted(m.name for m in modules if not m.ispkg and m.name not in _NOT_BENCHMARKS)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the named benchmark; 0 = every target met, 1 = one missed, 2 = no such benchmark."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("name", help=f"one of: {', '.join(names())}")
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of tables")
+    parser.add_argument("--quick", action="store_true", help="a smoke run of seconds, whose numbers mean little")
+    chosen = parser.parse_args(arguments)
+    if chosen.name not in names():
+        print(f"no benchmark is called {chosen.name!r}; there are: {', '.join(names())}", file=sys.stderr)
+        return 2
+    report: Report = importlib.import_module(f"benchmarks.{chosen.name}").main(Options(quick=chosen.quick))
+    print(report.as_json() if chosen.json else report.as_text())
+    return 0 if report.met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
