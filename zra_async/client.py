@@ -32,6 +32,7 @@ from zra_async.core.pipeline import CallOptions, Pipeline
 from zra_async.core.transport import Inflow, Transport
 
 if TYPE_CHECKING:
+    from zra_async.files.recordings import Conversations as Recordings
     from zra_async.files.uploads import Files as Uploads
 
 R = TypeVar("R")
@@ -259,6 +260,13 @@ class ZRAClient(Namespaces):
         view._options = replace(self._options, **changes)
         Namespaces.__init__(view, view, legacy=False)
         return view
+
+    @functools.cached_property
+    def conversations(self) -> Recordings:
+        """Conversations, what they hold, and their recordings."""
+        from zra_async.files.recordings import Conversations as Recordings
+
+        return Recordings(self, self._session)
 
     @functools.cached_property
     def files(self) -> Uploads:

@@ -1,9 +1,23 @@
 """Files that move: uploads in parts that survive a crash, and downloads that go on where they stopped."""
 
+from zra_async.files.download import DownloadedRecording
 from zra_async.files.journal import UploadState
 from zra_async.files.plan import Part, plan_parts
 from zra_async.files.progress import Progress
+from zra_async.files.recordings import Conversations
+from zra_async.files.stream import RecordingStream
 from zra_async.files.terms import UploadedFile, UploadedRecording
 from zra_async.files.uploads import Files
 
-__all__ = ["Files", "Part", "Progress", "UploadState", "UploadedFile", "UploadedRecording", "plan_parts"]
+__all__ = [
+    "Conversations",
+    "DownloadedRecording",
+    "Files",
+    "Part",
+    "Progress",
+    "RecordingStream",
+    "UploadState",
+    "UploadedFile",
+    "UploadedRecording",
+    "plan_parts",
+]

@@ -1,0 +1,148 @@
+"""A recording on its way to a file: beside its place until it is whole, then there in one step."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from zra_async.errors import CallError, InvalidArgument, TargetExists
+from zra_async.files.gather import Gatherer
+from zra_async.files.locked import open_locked
+from zra_async.files.names import safe_name
+from zra_async.files.progress import Meter
+from zra_async.files.stream import About, Changed, RecordingStream
+from zra_async.files.threads import to_the_end
+
+_MOST_CHANGES = 3
+_ROOM = 180  #: bytes of the name that a partial file may share with its target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DownloadedRecording:
+    """A recording on this machine. `reused` of its `size` bytes were there from an earlier, interrupted run."""
+
+    path: Path
+    size: int
+    name: str  #: what the service calls it
+    reused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a recording goes: a folder, in which it gets a safe form of its own name, or exactly this path."""
+
+    folder: Path
+    name: str  #: "" stands for the recording's own
+    overwrite: bool
+
+    def place(self, about: About, fallback: str) -> Path:
+        """The path of the finished file. Raises `TargetExists`."""
+        path = self.folder / (self.name or safe_name(about.name, fallback))
+        if not self.overwrite and os.path.lexists(path):
+            raise _exists(path)
+        return path
+
+
+def target_of(to: str | os.PathLike[str], overwrite: bool) -> Target:
+    """Look at the place before anything is asked of the service. Raises `InvalidArgument` and `TargetExists`."""
+    path = Path(to)
+    if path.is_dir():
+        return Target(path, "", overwrite)
+    if str(to).endswith(os.sep) or not path.parent.is_dir():
+        raise InvalidArgument(f"there is no folder for {path}")
+    target = Target(path.parent, path.name, overwrite)
+    target.place(About("", None, "", ""), "")
+    return target
+
+
+async def save(stream: RecordingStream, target: Target, conversation_id: str, meter: Meter) -> DownloadedRecording:
+    """Download the recording of ``stream`` to ``target``.
+
+    The bytes go to a file beside it, whose name tells the version of the recording: a later call for the same version
+    goes on with it. Raises `InUse` when another task or process does so now.
+    """
+    digest = hashlib.sha256(conversation_id.encode()).hexdigest()
+    for _ in range(_MOST_CHANGES):
+        about = await stream.start()
+        path = await to_the_end(target.place, about, f"recording-{digest[:12]}.mp4")
+        try:
+            return await _save_version(stream, about, path, target.overwrite, digest, meter)
+        except Changed:
+            stream.restart()
+    raise stream.interrupted(Changed(f"the recording was replaced {_MOST_CHANGES} times while it was read"))
+
+
+async def _save_version(
+    stream: RecordingStream, about: About, path: Path, overwrite: bool, digest: str, meter: Meter
+) -> DownloadedRecording:
+    part = _part_path(path, f"{digest} {about.identity}")
+    fd = await to_the_end(open_locked, part, 0o666, f"the download to {path}")
+    writer = Gatherer(fd)
+    keep = bool(about.identity)  # without one nobody could tell what these bytes are the beginning of
+    try:
+        reused = await to_the_end(_reusable, fd, about)
+        stream.seek(reused)
+        stream.part = part if keep else None
+        meter.total = about.size
+        meter.begin(1)
+        meter.add(1, reused)
+        await _copy(stream, writer, meter)
+        await to_the_end(_publish, part, path, overwrite)
+        keep = True
+        meter.finish(1, stream.position)
+        return DownloadedRecording(path=path, size=stream.position, name=about.name, reused=reused)
+    except Changed:
+        keep = False
+        raise
+    finally:
+        await writer.settle()
+        if not keep:
+            part.unlink(missing_ok=True)
+        os.close(fd)
+
+
+async def _copy(stream: RecordingStream, writer: Gatherer, meter: Meter) -> None:
+    try:
+        while chunk := await stream.read():
+            await writer.write(chunk)
+            meter.add(1, len(chunk))
+    except CallError:
+        await writer.flush()  # what has arrived need not come again
+        raise
+    await writer.flush()
+
+
+def _part_path(path: Path, version: str) -> Path:
+    shared = path.name.encode()[:_ROOM].decode(errors="ignore")
+    return path.with_name(f"{shared}.{hashlib.sha256(version.encode()).hexdigest()[:12]}.part")
+
+
+def _reusable(fd: int, about: About) -> int:
+    """How many bytes of an earlier run are there; the file is positioned behind them."""
+    size = os.fstat(fd).st_size
+    if not about.identity or about.size is None or size > about.size:
+        os.ftruncate(fd, 0)
+        size = 0
+    return os.lseek(fd, size, os.SEEK_SET)
+
+
+def _publish(part: Path, path: Path, overwrite: bool) -> None:
+    if overwrite:
+        part.replace(path)
+        return
+    try:
+        path.hardlink_to(part)  # unlike a rename this never replaces what somebody else has put there meanwhile
+    except FileExistsError:
+        raise _exists(path) from None
+    except OSError:  # a file system without hard links
+        if os.path.lexists(path):
+            raise _exists(path) from None
+        part.replace(path)
+    else:
+        part.unlink()
+
+
+def _exists(path: Path) -> TargetExists:
+    return TargetExists(f"{path} is there already: give another path, or overwrite=True")

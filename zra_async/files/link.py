@@ -1,0 +1,118 @@
+"""The way to the bytes of one recording: links that expire, redirects, and hosts that may or may not be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
+from urllib.parse import parse_qs
+
+from yarl import URL
+
+from zra_async import errors
+from zra_async.api.conversations import GET
+from zra_async.core.redirects import REDIRECTS, Route, is_trusted
+from zra_async.core.secret import Secret
+from zra_async.core.transport import Inflow
+from zra_async.core.wire import Reply, failure
+
+NAME = "conversations.download_recording"
+_REFUSALS = frozenset({401, 403, 404, 410})
+_UNSATISFIABLE = 416
+
+
+class Final(Exception):
+    """An error that has been repeated often enough where it arose."""
+
+    def __init__(self, error: errors.CallError) -> None:
+        self.error = error
+        super().__init__(str(error))
+
+
+class Fetcher(Protocol):
+    """What is needed of a client's session."""
+
+    async def fetch(self, name: str, link: str, headers: Mapping[str, str]) -> Inflow:
+        """Ask for what a link points to."""
+        ...
+
+    async def authorization(self) -> str:
+        """The header for hosts that want one."""
+        ...
+
+
+class Link:
+    """Opens connections to one recording.
+
+    ``fresh`` gives a new link to it, None when there is no recording. ``origin`` is the API that gives the links; they
+    may lead to it and to the ``trusted`` domains.
+    """
+
+    def __init__(
+        self, fetcher: Fetcher, fresh: Callable[[], Awaitable[str | None]], *, origin: str, trusted: tuple[str, ...]
+    ) -> None:
+        self._fetcher = fetcher
+        self._fresh = fresh
+        self._origin = URL(origin)
+        self._trusted = trusted
+        self._link = Secret("")
+
+    @property
+    def file_name(self) -> str:
+        """What the link itself calls the file, "" where it does not tell."""
+        return parse_qs(self._link.partition("?")[2]).get("filename", [""])[-1]
+
+    async def open(self, headers: Mapping[str, str]) -> Inflow:
+        """Begin an answer of status 200, 206 or 416; a link that is refused is replaced by a fresh one.
+
+        A link carries its own permission. Only where a fresh one is refused as well, the token goes with it, since
+        every host on the way is a trusted one. Raises `LinkRefused`, `NoRecording`, `UnsafeRedirect`, the errors of
+        the hosts and of the transport, and `Final` where no fresh link could be had.
+        """
+        if self._link and (inflow := await self._try(headers)):
+            return inflow
+        self._link = await self._new_link()
+        if inflow := await self._try(headers):
+            return inflow
+        if inflow := await self._try({**headers, "Authorization": await self._fetcher.authorization()}):
+            return inflow
+        raise errors.LinkRefused(NAME, "the download link was refused, although it was fresh")
+
+    async def _new_link(self) -> Secret:
+        try:
+            link = await self._fresh()
+        except errors.CallError as problem:
+            raise Final(problem) from problem
+        if not link:
+            raise errors.NoRecording(NAME, "this conversation has no recording to download, or not yet")
+        try:
+            target = URL(link, encoded=True)
+            trusted = is_trusted(target, self._origin, self._trusted)
+        except ValueError:
+            raise errors.UnsafeRedirect(NAME, "the download link is not an address") from None
+        if not trusted:
+            raise errors.UnsafeRedirect(
+                NAME,
+                f"the download link leads to {target.scheme}://{target.host}, which is not a trusted https host; "
+                "nothing was sent there: Hosts(trusted=…) names the domains that are",
+            )
+        return Secret(link)
+
+    async def _try(self, headers: Mapping[str, str]) -> Inflow | None:
+        route = Route(self._link, self._trusted)
+        while True:
+            inflow = await self._fetcher.fetch(NAME, route.url, headers)
+            status = inflow.status
+            if status == _UNSATISFIABLE or (status in {200, 206} and not _is_page(inflow.headers)):
+                return inflow
+            inflow.close()
+            if status in _REFUSALS or status in {200, 206}:
+                return None
+            reply = Reply(status, inflow.headers, b"")
+            if status not in REDIRECTS:
+                raise failure(GET, reply) or errors.UnexpectedAnswer(NAME, "not a recording", status=status)
+            route.follow(GET, reply)
+
+
+def _is_page(headers: Mapping[str, str]) -> bool:
+    """Whether an answer is a page for people, which stands for "this link has expired" and is no recording."""
+    return headers.get("Content-Type", "").partition(";")[0].strip().lower() in {"text/html", "application/xhtml+xml"}

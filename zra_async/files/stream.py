@@ -1,0 +1,213 @@
+"""The bytes of a recording, over as many connections as they take."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+from urllib.parse import unquote
+
+from zra_async import errors
+from zra_async.api.conversations import GET
+from zra_async.core.retry import Attempts, RetryPolicy, Wait
+from zra_async.core.transport import Inflow
+from zra_async.files.link import NAME, Final, Link
+
+_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+_EXTENDED = re.compile(r"filename\*\s*=\s*(UTF-8|ISO-8859-1)'[^']*'([^;\s]+)", re.IGNORECASE)
+_PLAIN = re.compile(r'filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]+))', re.IGNORECASE)
+_PARTIAL, _UNSATISFIABLE = 206, 416
+
+
+class Changed(Exception):
+    """The recording is not the one any more that was begun: its first bytes do not fit the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the service tells of a recording before its bytes. `size` is None where it does not tell."""
+
+    name: str
+    size: int | None
+    etag: str
+    modified: str
+
+    @property
+    def identity(self) -> str:
+        """A text that only this version of the recording has, "" where that cannot be known."""
+        version = self.etag or self.modified
+        return f"{version} {self.size}" if version and self.size is not None else ""
+
+    @property
+    def validator(self) -> str:
+        """What makes a Range request safe: a strong etag, or a date."""
+        return self.etag if self.etag and not self.etag.startswith("W/") else self.modified
+
+    def contradicts(self, other: About) -> bool:
+        """Whether the other is certainly another recording, or another version of it."""
+        pairs = ((self.size, other.size), (self.etag, other.etag), (self.modified, other.modified))
+        return any(a and b and a != b for a, b in pairs)
+
+
+class RecordingStream:
+    """The bytes of one recording in order: ``async for chunk in stream``.
+
+    `position` is how many have been read. A connection that breaks is made anew from there, over a fresh link where
+    the old one has expired.
+    """
+
+    def __init__(self, link: Link, retry: RetryPolicy) -> None:
+        self.position = 0
+        self.part: Path | None = None  #: where the bytes go, for the errors
+        self._about: About | None = None
+        self._link = link
+        self._retry = retry
+        self._attempts = Attempts()
+        self._inflow: Inflow | None = None
+        self._skip = 0
+
+    @property
+    def name(self) -> str:
+        """What the service calls the recording, which need not be safe as the name of a file."""
+        return self._about.name if self._about else ""
+
+    @property
+    def size(self) -> int | None:
+        """How many bytes it has, None where the service does not tell."""
+        return self._about.size if self._about else None
+
+    async def start(self) -> About:
+        """Connect, and tell what is there."""
+        while self._about is None or self._inflow is None:
+            try:
+                await self._connect()
+            except (errors.CallError, Final) as problem:
+                await self._recover(problem)
+        return self._about
+
+    def seek(self, position: int) -> None:
+        """Go on at ``position``."""
+        if position != self.position:
+            self.close()
+            self.position = position
+
+    def restart(self) -> None:
+        """Forget everything that was told and read."""
+        self.close()
+        self.position = 0
+        self._about = None
+
+    async def read(self) -> bytes:
+        """The next bytes, nothing at the end. Raises `DownloadInterrupted`, `Changed`, or the errors of a start."""
+        while self.size is None or self.position < self.size:
+            try:
+                inflow = self._inflow or await self._connect()
+                return await self._next(inflow)
+            except (errors.CallError, Final) as problem:
+                await self._recover(problem)
+        self.close()
+        return b""
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        inflow, self._inflow = self._inflow, None
+        if inflow is not None:
+            inflow.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        try:
+            chunk = await self.read()
+        except Changed as changed:
+            raise self.interrupted(changed) from None
+        if not chunk:
+            raise StopAsyncIteration
+        return chunk
+
+    def interrupted(self, reason: BaseException) -> errors.DownloadInterrupted:
+        """The error of a download that stops here."""
+        return errors.DownloadInterrupted(NAME, received=self.position, total=self.size, part=self.part, reason=reason)
+
+    async def _connect(self) -> Inflow:
+        headers: dict[str, str] = {}
+        if self.position:
+            headers["Range"] = f"bytes={self.position}-"
+            if self._about is not None and self._about.validator:
+                headers["If-Range"] = self._about.validator
+        inflow = await self._link.open(headers)
+        try:
+            self._skip = self._check(inflow)
+        except BaseException:
+            inflow.close()
+            raise
+        self._inflow = inflow
+        return inflow
+
+    def _check(self, inflow: Inflow) -> int:
+        """How many bytes at the beginning of this answer are known already."""
+        if inflow.status == _UNSATISFIABLE:
+            raise Changed("the recording is shorter than it was")
+        if inflow.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise errors.UnexpectedAnswer(NAME, "the recording came compressed, unasked", status=inflow.status)
+        start, about = describe(inflow.status, inflow.headers, self._link.file_name)
+        if self._about is not None and self._about.contradicts(about):
+            raise Changed("the recording was replaced while it was read")
+        if start > self.position:
+            raise errors.UnexpectedAnswer(NAME, "the answer is not the range that was asked for", status=inflow.status)
+        self._about = self._about or about
+        return self.position - start
+
+    async def _next(self, inflow: Inflow) -> bytes:
+        while chunk := await inflow.read():
+            self._attempts = Attempts()  # it moves
+            if self._skip >= len(chunk):
+                self._skip -= len(chunk)
+                continue
+            chunk, self._skip = chunk[self._skip :], 0
+            self.position += len(chunk)
+            return chunk
+        if self._about is not None and self._about.size is None:
+            self._about = replace(self._about, size=self.position)
+            return b""
+        raise errors.ConnectionLost(NAME, "the answer ended before the recording did", sent=True)
+
+    async def _recover(self, problem: errors.CallError | Final) -> None:
+        """Wait before the next connection, or raise what ends the download."""
+        self.close()
+        error = problem.error if isinstance(problem, Final) else problem
+        decision = self._retry.decide(GET, self._attempts, error, datetime.now(UTC))
+        if isinstance(problem, Final) or not isinstance(decision, Wait):
+            raise (self.interrupted(error) if self.position else error) from None
+        self._attempts = self._attempts.after(decision.cause, ambiguous=False)
+        await asyncio.sleep(decision.delay)
+
+
+def describe(status: int, headers: Mapping[str, str], fallback: str) -> tuple[int, About]:
+    """Where the bytes of an answer start, and what it tells of the whole recording."""
+    start, size = 0, _whole(headers.get("Content-Length", ""))
+    if status == _PARTIAL:
+        found = _RANGE.match(headers.get("Content-Range", ""))
+        if found is None:
+            raise errors.UnexpectedAnswer(NAME, "a part of the recording came without saying which", status=status)
+        start, size = int(found[1]), _whole(found[2])
+    name = disposition_name(headers.get("Content-Disposition", "")) or fallback
+    return start, About(name, size, headers.get("ETag", ""), headers.get("Last-Modified", ""))
+
+
+def disposition_name(header: str) -> str:
+    """The file name of a Content-Disposition header, "" where it has none."""
+    if found := _EXTENDED.search(header):
+        return unquote(found[2], encoding=found[1], errors="replace")
+    if found := _PLAIN.search(header):
+        return re.sub(r"\\(.)", r"\1", found[1]) if found[1] is not None else found[2]
+    return ""
+
+
+def _whole(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() else None
