@@ -77,18 +77,21 @@ class Daily:
 
     @property
     def used(self) -> int:
+        """Calls since midnight UTC."""
         today = self._clock().date()
         if today != self._day:
             self._day, self._used = today, 0
         return self._used
 
     def take(self) -> bool:
+        """Count one call, unless the day's calls are used up."""
         if self.limit is not None and self.used >= self.limit:
             return False
         self._used = self.used + 1
         return True
 
     def give_back(self) -> None:
+        """Count one call less."""
         self._used = max(0, self.used - 1)
 
     def correct(self, limit: int, remaining: int) -> None:
@@ -98,6 +101,7 @@ class Daily:
         self._used = max(self.used, min(own, limit - remaining))
 
     def resets_at(self) -> datetime:
+        """The next midnight UTC."""
         now = self._clock()
         return datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), UTC)
 
@@ -127,6 +131,7 @@ class Bucket:
 
     @property
     def waiting(self) -> dict[Lane, int]:
+        """How many callers wait in each lane."""
         return {
             Lane.INTERACTIVE: len(self._queues[Lane.INTERACTIVE]),
             Lane.BULK: len(self._queues[Lane.BULK]) + self._behind_gate,
@@ -134,11 +139,13 @@ class Bucket:
 
     @property
     def in_window(self) -> int:
+        """How many calls count towards the limit now."""
         self._expire(_now())
         return self._pending + len(self._stamps)
 
     @property
     def frozen_for(self) -> float:
+        """For how many seconds nobody is let through."""
         return max(0.0, self._frozen_until - _now())
 
     async def acquire(self, lane: Lane) -> Permit:
@@ -190,6 +197,7 @@ class Bucket:
             self._pump()
 
     def freeze(self, seconds: float) -> None:
+        """Let nobody through for ``seconds``, then one call to try."""
         self._frozen_until = max(self._frozen_until, _now() + seconds)
         self._thawing = True
         self._rearm()
@@ -199,6 +207,7 @@ class Bucket:
         self._window = min(self.rate.period * 1.5, self._window + 0.02)
 
     def succeed(self) -> None:
+        """A call has succeeded: a freeze that is over ends for everyone."""
         if self._thawing and self._frozen_until <= _now() + _TICK:
             self._thawing = False
             self._pump()

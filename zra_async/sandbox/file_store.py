@@ -208,6 +208,7 @@ class Files:
 
     @base_url.setter
     def base_url(self, url: str) -> None:
+        """Say where links begin."""
         self._downloads.base_url = url.rstrip("/")
 
     def bind(self, conversation_id: str, file_id: str) -> None:
