@@ -50,7 +50,6 @@ class Clock:
         """Stop the clock where it is."""
         self._base = self.time_ns()
         self._frozen = True
-        self._wake()
 
     async def sleep(self, seconds: float) -> None:
         """Wait until ``seconds`` of this clock have passed, by themselves or through `advance`."""
