@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+
+import zra_async
 
 pytest_plugins = ["pytester"]
 
@@ -46,6 +50,7 @@ def run(pytester: pytest.Pytester, tests: str, *, conftest: str = "", outcome: d
     pytester.makepyfile(SUITE + tests)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+        patch.setenv("PYTHONPATH", str(Path(zra_async.__file__).parents[1]))
         pytester.runpytest_subprocess().assert_outcomes(**outcome)
 
 

@@ -2,6 +2,8 @@
 
     async with Sandbox(conversations=500, plan="business", seed=7) as sandbox:
         async with sandbox.client() as zra: ...
+
+Everything in it follows from the seed; `Options` lists what can be set, `Fault` what can be made to go wrong.
 """
 
 from zra_async.sandbox.account import Options
