@@ -8,8 +8,10 @@
     ├── SourceError                a file that is being uploaded can no longer be read
     │   └── SourceChanged          it is not the file any more that the upload was begun with
     ├── JournalError               the journal of an upload cannot be read or written
-    ├── InUse                      another task or process works with this journal or download
+    ├── LedgerError                the ledger of an export, ingest or import cannot be read or written
+    ├── InUse                      another task or process works with this journal, download, ledger or folder
     ├── TargetExists               a download would replace a file (also a FileExistsError)
+    ├── WebhookRefused             a request that claims to be a webhook is not signed as one
     └── CallError                  one call failed: ``operation`` says which
         ├── APIError               the service answered with an error: status, code, message, tracking id
         │   ├── BadRequest         400
@@ -93,12 +95,20 @@ class JournalError(ZRAError):
     """The journal of an upload cannot be read, written or locked."""
 
 
+class LedgerError(ZRAError):
+    """The ledger of an export, ingest or import, or a file that it keeps account of, cannot be read or written."""
+
+
 class InUse(ZRAError):
-    """Another task or process works with this journal or downloads to this place."""
+    """Another task or process works with this journal, ledger or folder, or downloads to this place."""
 
 
 class TargetExists(ZRAError, FileExistsError):
     """A download would replace a file that is already there."""
+
+
+class WebhookRefused(ZRAError):
+    """A request to your webhook URL is not what it claims to be: answer it with 401."""
 
 
 class CallError(ZRAError):
