@@ -1,0 +1,1 @@
+"""What benchmarks are built from: pinned processes, servers, and virtual time."""
