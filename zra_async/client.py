@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine, Mapping
+import os
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 
@@ -24,7 +26,7 @@ from zra_async.config import ClientConfig, ClientOptions, check_seconds, setting
 from zra_async.core import wire
 from zra_async.core.auth import Auth, AuthContext
 from zra_async.core.bucket import Lane
-from zra_async.core.events import quiet
+from zra_async.core.events import JobProgress, quiet
 from zra_async.core.limits import RateLimiter
 from zra_async.core.operation import Host, ListOperation, Operation
 from zra_async.core.pages import Page, Pages
@@ -32,6 +34,8 @@ from zra_async.core.pipeline import CallOptions, Pipeline
 from zra_async.core.transport import Inflow, Transport
 
 if TYPE_CHECKING:
+    from zra_async.bulk.records import RecordStream
+    from zra_async.bulk.report import ExportReport
     from zra_async.files.recordings import Conversations as Recordings
     from zra_async.files.uploads import Files as Uploads
 
@@ -284,6 +288,67 @@ class ZRAClient(Namespaces):
     def limits(self) -> RateLimiter:
         """The rate limits of this client; ``limits.snapshot()`` tells where each label stands."""
         return self._session.limits
+
+    async def export(
+        self,
+        to: str | os.PathLike[str],
+        *,
+        streams: str | Iterable[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        incremental: bool = True,
+        concurrency: int | None = None,
+        on_event: Callable[[JobProgress], None] | None = None,
+    ) -> ExportReport:
+        """Export the account into the folder ``to``, or bring that folder up to date.
+
+        ``streams`` are names out of `zra_async.bulk.STREAMS` (by default a small set, ``"all"`` everything but the
+        recordings). ``since`` and ``until`` are aware datetimes that bound the conversations by the end of their
+        analysis; the other streams are always complete. An ``incremental`` run lists what was analysed since the last
+        one; without it everything is read again, and what has changed is written. ``concurrency`` is how many units
+        are read at once, by default what the permitted rates can use. ``on_event`` is told of the progress.
+
+        The same call after an interruption of any kind goes on where it stopped. Look at ``report.partial``: what
+        failed is in ``failed.jsonl`` and is tried again by the next run. Raises `InUse` when another run works with
+        the folder, `LedgerError` when the folder cannot be used, and what makes every further call useless, such as
+        `AuthenticationFailed`, `MissingScopes` or a daily `RateLimited`.
+        """
+        from zra_async.bulk.export import export  # builds on this module, and costs an import
+
+        return await export(
+            self,
+            to,
+            streams=streams,
+            since=since,
+            until=until,
+            incremental=incremental,
+            concurrency=concurrency,
+            on_event=on_event,
+        )
+
+    def export_records(
+        self,
+        *,
+        streams: str | Iterable[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        concurrency: int | None = None,
+        on_event: Callable[[JobProgress], None] | None = None,
+    ) -> RecordStream:
+        """Read the account as pairs ``(stream, record)``, for a sink of your own.
+
+            async with zra.export_records(streams="conversations,transcripts") as records:
+                async for stream, record in records:
+                    ...
+
+        The arguments are those of `export`; a record is a dict of plain JSON values. All records of one conversation
+        come together. Raises `ExportIncomplete` at the end if something could not be read.
+        """
+        from zra_async.bulk.records import RecordStream
+
+        return RecordStream(
+            self, streams=streams, since=since, until=until, concurrency=concurrency, on_event=on_event
+        )
 
     async def call(
         self,

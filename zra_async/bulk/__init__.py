@@ -1,0 +1,16 @@
+"""Many calls: complete exports that survive a crash, at the account's rate limit."""
+
+from zra_async.bulk.report import ExportReport, Failure, UnitCounts
+from zra_async.bulk.streams import ALL_STREAMS, DEFAULT_STREAMS, STREAMS, StreamSpec, calls_per_unit, select
+
+__all__ = [
+    "ALL_STREAMS",
+    "DEFAULT_STREAMS",
+    "STREAMS",
+    "ExportReport",
+    "Failure",
+    "StreamSpec",
+    "UnitCounts",
+    "calls_per_unit",
+    "select",
+]

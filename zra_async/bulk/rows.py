@@ -1,0 +1,483 @@
+"""What one line of each stream looks like, and how the answers about one unit become such lines: pure functions.
+
+Every line of a stream has the same columns; what the service does not tell is null. Texts are left as they came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from zra_async.api.comments import Comment, MentionedTeam, MentionedUser
+from zra_async.api.content_models import (
+    ContentAnalysis,
+    MarkedBy,
+    PlaybookSource,
+    Rater,
+    Scale,
+    Scorecard,
+    Section,
+    SpeakerMetrics,
+)
+from zra_async.api.conversation_models import (
+    Conversation,
+    ConversationDeal,
+    ConversationDetail,
+    ConversationParticipant,
+    ConversationView,
+    Moment,
+    ParticipantType,
+)
+from zra_async.api.deal_models import CustomerContact, Deal, DealActivity, DealDetail
+from zra_async.api.merge import Interactions
+from zra_async.api.playlists import Playlist
+from zra_async.api.team_models import Team, TeamDetail, TeamType, TeamUser
+
+
+class Row(msgspec.Struct, frozen=True, gc=False):
+    """One line of a stream."""
+
+
+# --------------------------------------------------------------------------- conversations
+
+
+class ConversationRow(Row, frozen=True, gc=False):
+    """A conversation, list and detail merged. Links to the recording are left out: they expire, and they are keys."""
+
+    conversation_id: str
+    conversation_type: str | None = None
+    conversation_topic: str | None = None
+    topic: str | None = None
+    summary: str | None = None
+    conversation_url: str | None = None
+    host_id: str | None = None
+    host_email: str | None = None
+    meeting_id: int | None = None
+    meeting_uuid: str | None = None
+    meeting_start_time: datetime | None = None
+    start_time: datetime | None = None
+    iq_processed_time: datetime | None = None
+    duration: int | None = None
+    duration_sec: int | None = None
+    engagement_score: int | None = None
+    sentiment_score: int | None = None
+    engaging_questions_count: int | None = None
+    next_steps_count: int | None = None
+    filler_words_count: int | None = None
+    deal_id: str | None = None
+    deal: ConversationDeal | None = None
+    stage_during_conversation: str | None = None
+    calendar_client: str | None = None
+    event_id: str | None = None
+    participants: tuple[ConversationParticipant, ...] = ()
+    conversation_view: ConversationView | None = None
+    moment_info: tuple[Moment, ...] = ()
+    has_recording: bool = False
+
+
+_LISTED = tuple(f for f in ConversationRow.__struct_fields__ if f in Conversation.__struct_fields__)
+_DETAILED = tuple(f for f in ConversationRow.__struct_fields__ if f in ConversationDetail.__struct_fields__)
+
+
+def conversation_row(listed: Conversation, detail: ConversationDetail) -> ConversationRow:
+    """Merge what the list and the detail say: the detail counts where both speak, since it is the newer of the two."""
+    fields: dict[str, Any] = {name: getattr(listed, name) for name in _LISTED}
+    for name in _DETAILED:
+        value = getattr(detail, name)
+        if value is not None:
+            fields[name] = value
+    fields["conversation_id"] = listed.conversation_id
+    if not fields.get("deal_id") and detail.deal is not None:
+        fields["deal_id"] = detail.deal.id or None
+    return ConversationRow(**fields, has_recording=detail.download_link is not None)
+
+
+class ParticipantRow(Row, frozen=True, gc=False):
+    """Somebody who took part in a conversation, in the order in which they first spoke, and how they spoke."""
+
+    conversation_id: str
+    index: int
+    user_id: str | None = None
+    display_name: str | None = None
+    email: str | None = None
+    speaker_type: ParticipantType | None = None
+    utterances: int = 0
+    talk_to_listen_ratio: float | None = None
+    longest_monolog: float | None = None
+    talk_speed: float | None = None
+    filler_words: float | None = None
+    patience: float | None = None
+
+
+_SILENT = SpeakerMetrics()
+
+
+def participant_rows(conversation_id: str, spoken: Interactions) -> list[ParticipantRow]:
+    """One line for each speaker."""
+    return [
+        ParticipantRow(
+            conversation_id,
+            index,
+            speaker.user_id,
+            speaker.display_name,
+            speaker.email,
+            speaker.speaker_type,
+            len(speaker.transcripts),
+            *msgspec.structs.astuple(speaker.metrics or _SILENT),
+        )
+        for index, speaker in enumerate(spoken.participants)
+    ]
+
+
+class TranscriptRow(Row, frozen=True, gc=False):
+    """One utterance; `index` counts them in the order of the conversation, `item_id` is the service's own number."""
+
+    conversation_id: str
+    index: int
+    item_id: str
+    user_id: str | None
+    display_name: str | None
+    email: str | None
+    speaker_type: ParticipantType | None
+    start_time: str | None
+    end_time: str | None
+    text: str | None
+
+
+def transcript_rows(conversation_id: str, spoken: Interactions) -> list[TranscriptRow]:
+    """One line for each utterance, in order."""
+    return [
+        TranscriptRow(
+            conversation_id,
+            index,
+            said.item_id,
+            who.user_id,
+            who.display_name,
+            who.email,
+            who.speaker_type,
+            said.start_time,
+            said.end_time,
+            said.text,
+        )
+        for index, (who, said) in enumerate(spoken.transcript)
+    ]
+
+
+class FindingRow(Row, frozen=True, gc=False):
+    """Something the analysis found. Lines of one `section` belong together, such as a question and its reply."""
+
+    conversation_id: str
+    section: int
+    index: int
+    user_id: str | None
+    display_name: str | None
+    text: str | None
+    utterance: str | None
+    label: str | None
+    indicator_id: str | None
+    indicator_name: str | None
+    key_word: str | None
+    marked_by: MarkedBy | None
+    start_time: str | None
+    end_time: str | None
+
+
+def finding_rows(conversation_id: str, sections: Sequence[Section]) -> list[FindingRow]:
+    """One line for each finding of each section."""
+    return [
+        FindingRow(conversation_id, place, index, *msgspec.structs.astuple(finding))
+        for place, section in enumerate(sections)
+        for index, finding in enumerate(section.section)
+    ]
+
+
+class ChapterRow(Row, frozen=True, gc=False):
+    """A chapter of a conversation."""
+
+    conversation_id: str
+    index: int
+    title: str | None
+    summary: str | None
+    category: str | None
+    start_time: str | None
+    end_time: str | None
+
+
+def chapter_rows(conversation_id: str, found: ContentAnalysis) -> list[ChapterRow]:
+    """One line for each chapter."""
+    return [
+        ChapterRow(conversation_id, index, *msgspec.structs.astuple(chapter))
+        for index, chapter in enumerate(found.smart_chapters)
+    ]
+
+
+class DealMemoRow(Row, frozen=True, gc=False):
+    """Something in a conversation that speaks for the deal (`win`) or against it (`concern`)."""
+
+    conversation_id: str
+    side: str
+    index: int
+    factor: str | None
+    explanation: str | None
+
+
+def deal_memo_rows(conversation_id: str, found: ContentAnalysis) -> list[DealMemoRow]:
+    """One line for each factor, those that speak for the deal first."""
+    memo = found.deal_memo
+    sides = (("win", memo.potential_wins), ("concern", memo.potential_concerns)) if memo else ()
+    return [
+        DealMemoRow(conversation_id, side, index, factor.factor, factor.explanation)
+        for side, factors in sides
+        for index, factor in enumerate(factors)
+    ]
+
+
+class PlaybookRow(Row, frozen=True, gc=False):
+    """One element of a playbook, as far as the conversation answers it."""
+
+    conversation_id: str
+    playbook_id: str
+    playbook_name: str | None
+    index: int
+    element_id: str
+    element_name: str | None
+    summaries: tuple[str, ...] = ()
+    sources: tuple[PlaybookSource, ...] = ()
+
+
+def playbook_rows(conversation_id: str, found: ContentAnalysis) -> list[PlaybookRow]:
+    """One line for each element of each playbook; a playbook in two pieces is counted through."""
+    rows: list[PlaybookRow] = []
+    counts: dict[str, int] = {}
+    for playbook in found.playbooks:
+        for element in playbook.elements:
+            index = counts[playbook.playbook_id] = counts.get(playbook.playbook_id, -1) + 1
+            answer = element.answer
+            rows.append(
+                PlaybookRow(
+                    conversation_id,
+                    playbook.playbook_id,
+                    playbook.playbook_name,
+                    index,
+                    element.element_id,
+                    element.element_name,
+                    answer.summaries if answer else (),
+                    answer.sources if answer else (),
+                )
+            )
+    return rows
+
+
+class ScorecardRow(Row, frozen=True, gc=False):
+    """A coach's rating of a conversation; its questions are a stream of their own."""
+
+    conversation_id: str
+    index: int
+    scorecard_id: str
+    scorecard_name: str | None
+    scorecard_description: str | None
+    average_score: float | None
+    rate_time: datetime | None
+    rater: Rater | None
+
+
+class ScorecardQuestionRow(Row, frozen=True, gc=False):
+    """One question of a scorecard; `scorecard_index` is the `index` of its scorecard."""
+
+    conversation_id: str
+    scorecard_index: int
+    scorecard_id: str
+    index: int
+    question_id: str
+    question_title: str | None
+    question_description: str | None
+    question_comment: str | None
+    answer: str | None
+    justification: str | None
+    score: float | None
+    scale: Scale | None
+
+
+def scorecard_rows(conversation_id: str, scorecards: Iterable[Scorecard]) -> list[ScorecardRow]:
+    """One line for each scorecard."""
+    return [
+        ScorecardRow(conversation_id, index, *msgspec.structs.astuple(scorecard)[:-1])
+        for index, scorecard in enumerate(scorecards)
+    ]
+
+
+def scorecard_question_rows(conversation_id: str, scorecards: Iterable[Scorecard]) -> list[ScorecardQuestionRow]:
+    """One line for each question of each scorecard."""
+    return [
+        ScorecardQuestionRow(conversation_id, place, scorecard.scorecard_id, index, *msgspec.structs.astuple(question))
+        for place, scorecard in enumerate(scorecards)
+        for index, question in enumerate(scorecard.scorecard_questions)
+    ]
+
+
+class CommentRow(Row, frozen=True, gc=False):
+    """A comment on a conversation."""
+
+    conversation_id: str
+    index: int
+    id: str
+    parent_comment_id: str | None
+    comment: str | None
+    user_name: str | None
+    user_email: str | None
+    created_time: datetime | None
+    last_modified_time: datetime | None
+    is_private: bool | None
+    mention_users: tuple[MentionedUser, ...]
+    mention_teams: tuple[MentionedTeam, ...]
+    time_in_recording: str | None
+
+
+def comment_rows(conversation_id: str, comments: Iterable[Comment]) -> list[CommentRow]:
+    """One line for each comment."""
+    return [
+        CommentRow(conversation_id, index, *msgspec.structs.astuple(comment)) for index, comment in enumerate(comments)
+    ]
+
+
+class RecordingRow(Row, frozen=True, gc=False):
+    """The recording of a conversation as a file; `file` is relative to the folder of the export."""
+
+    conversation_id: str
+    file: str
+    size: int
+
+
+# --------------------------------------------------------------------------- deals, teams, playlists
+
+
+class DealRow(Row, frozen=True, gc=False):
+    """A deal, list and detail merged."""
+
+    deal_id: str
+    deal_name: str | None = None
+    deal_stage: str | None = None
+    deal_description: str | None = None
+    deal_retrospective: str | None = None
+    deal_amount: int | None = None
+    currency_type: str | None = None
+    deal_is_closed: bool | None = None
+    deal_is_private: bool | None = None
+    account_name: str | None = None
+    account_type: str | None = None
+    customer_account_id: str | None = None
+    customer_contact: tuple[CustomerContact, ...] = ()
+    contacts: tuple[str, ...] = ()
+    owner_id: str | None = None
+    owner_name: str | None = None
+    owner_email: str | None = None
+    create_time: datetime | None = None
+    last_activity_time: datetime | None = None
+    close_date: str | None = None
+    time_in_stage: int | None = None
+    number_of_conversations: int | None = None
+
+
+def deal_row(listed: Deal, detail: DealDetail) -> DealRow:
+    """Merge what the list and the detail say: the detail counts where it says anything."""
+    fields: dict[str, Any] = {name: getattr(listed, name) for name in Deal.__struct_fields__}
+    for name in DealDetail.__struct_fields__:
+        value = getattr(detail, name)
+        if value is not None and value != ():
+            fields[name] = value
+    fields["deal_id"] = listed.deal_id
+    return DealRow(**fields)
+
+
+class DealActivityRow(Row, frozen=True, gc=False):
+    """A conversation or a message that belongs to a deal."""
+
+    deal_id: str
+    index: int
+    activity_type: str | None
+    conversation_id: str | None
+    conversation_topic: str | None
+    message_ids: str | None
+    number_of_message_in_thread: int | None
+    direction: str | None
+    host_id: str | None
+    start_date: datetime | None
+    duration: int | None
+    deal_stage: str | None
+    stage_during_conversation: str | None
+    processing_analysis: bool | None
+    engagement_score: int | None
+    sentiment_score: int | None
+    summary: str | None
+    next_steps: tuple[str, ...]
+
+
+def deal_activity_rows(deal_id: str, activities: Iterable[DealActivity]) -> list[DealActivityRow]:
+    """One line for each activity, in the order of the list."""
+    return [
+        DealActivityRow(deal_id, index, *msgspec.structs.astuple(activity)) for index, activity in enumerate(activities)
+    ]
+
+
+class TeamRow(Row, frozen=True, gc=False):
+    """A team and its place in the hierarchy; `parent_team_id` is null for a root and for a flat team."""
+
+    team_id: str
+    parent_team_id: str | None = None
+    name: str | None = None
+    description: str | None = None
+    type: TeamType | None = None
+    leaf: bool | None = None
+    member_size: int | None = None
+    manager_size: int | None = None
+
+
+def team_row(listed: Team | TeamDetail, parent_team_id: str | None) -> TeamRow:
+    """One line for a team as the list shows it."""
+    managers = listed.supervisor_size if isinstance(listed, Team) else listed.manager_size
+    return TeamRow(
+        listed.team_id,
+        parent_team_id,
+        listed.name,
+        listed.description,
+        listed.type,
+        listed.leaf,
+        listed.member_size,
+        managers,
+    )
+
+
+class TeamUserRow(Row, frozen=True, gc=False):
+    """A member or a manager of a team."""
+
+    team_id: str
+    user_id: str
+    email: str | None
+    first_name: str | None
+    last_name: str | None
+
+
+def team_user_rows(team_id: str, users: Iterable[TeamUser]) -> list[TeamUserRow]:
+    """One line for each user."""
+    return [TeamUserRow(team_id, *msgspec.structs.astuple(user)) for user in users]
+
+
+class PlaylistRow(Row, frozen=True, gc=False):
+    """A playlist as one user sees it."""
+
+    user_id: str
+    playlist_id: str
+    playlist_name: str | None
+    type: str | None
+    created_by: str | None
+    modified_time: datetime | None
+    number_of_conversations: int | None
+    following: bool | None
+
+
+def playlist_rows(user_id: str, playlists: Iterable[Playlist]) -> list[PlaylistRow]:
+    """One line for each playlist."""
+    return [PlaylistRow(user_id, *msgspec.structs.astuple(playlist)) for playlist in playlists]
