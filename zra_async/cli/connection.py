@@ -1,0 +1,95 @@
+"""What a command talks to: the account of the environment, or one that it serves itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from zra_async.client import ZRAClient
+from zra_async.config import Hosts, settings_from_env
+from zra_async.core.auth import Auth, ServerToServer
+from zra_async.core.events import Event, Observer
+from zra_async.core.plans import Plan
+from zra_async.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from zra_async.sandbox import Sandbox
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """The options that every command has. `sandbox` and `seed` describe the embedded account."""
+
+    sandbox: bool = False
+    conversations: int = 200
+    seed: int = 7
+    latency: float = 0.0
+    plan: Plan | None = None
+    share: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that a client is made of."""
+
+    auth: ServerToServer
+    hosts: Hosts
+    plan: Plan
+    share: float
+    sandbox: Sandbox | None = None
+
+    def client(self, observer: Observer, *, auth: Auth | None = None) -> ZRAClient:
+        """Make a client, to be opened with ``async with``; ``auth`` replaces the credentials."""
+        return ZRAClient(auth or self.auth, hosts=self.hosts, plan=self.plan, share=self.share, observer=observer)
+
+
+def silent(event: Event, /) -> None:
+    """Keep what the library tells from the screen: a command has its own words for it."""
+
+
+@asynccontextmanager
+async def settings_of(connection: Connection, **sandbox_options: Any) -> AsyncGenerator[Settings]:
+    """Read the environment, or serve an account for as long as the block lasts."""
+    async with AsyncExitStack() as stack:
+        if not connection.sandbox:
+            yield _from_environment(connection)
+            return
+        from zra_async.sandbox import Sandbox  # a whole server: only when asked for
+
+        sandbox = await stack.enter_async_context(
+            Sandbox(
+                conversations=connection.conversations,
+                seed=connection.seed,
+                latency=connection.latency,
+                plan=connection.plan or "business",
+                **sandbox_options,
+            )
+        )
+        yield Settings(
+            auth=ServerToServer(sandbox.account_id, sandbox.client_id, sandbox.client_secret),
+            hosts=Hosts(api=sandbox.api_url, file=sandbox.file_url, token=sandbox.token_url),
+            plan=connection.plan or "business",
+            share=connection.share or 1.0,
+            sandbox=sandbox,
+        )
+
+
+@asynccontextmanager
+async def opened(connection: Connection, observer: Observer = silent) -> AsyncGenerator[ZRAClient]:
+    """An open client of what ``connection`` describes."""
+    async with settings_of(connection) as settings, settings.client(observer) as zra:
+        yield zra
+
+
+def _from_environment(connection: Connection) -> Settings:
+    auth, hosts, plan, share = settings_from_env()
+    if connection.share is not None and not 0 < connection.share <= 1:
+        raise ConfigurationError("--share must be a number above 0 and at most 1")
+    return Settings(
+        auth=auth,
+        hosts=hosts,
+        plan=connection.plan or plan,
+        share=share if connection.share is None else connection.share,
+    )

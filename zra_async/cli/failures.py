@@ -1,0 +1,85 @@
+"""From an exception to an exit code, one readable line and what to do."""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+from typing import cast
+
+from zra_async import errors
+from zra_async.cli.exits import Exit
+from zra_async.cli.wording import clean
+
+
+class UsageProblem(Exception):
+    """The command line is wrong in a way that only the command itself can see."""
+
+
+class GivenUp(Exception):
+    """The command has to stop, for a reason that is no failure of the library."""
+
+    def __init__(self, message: str, *, exit_code: Exit = Exit.ERROR, advice: str = "") -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+        self.advice = advice
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What to tell: the exit code, one line, and what to do about it ("" where the line says so itself)."""
+
+    exit_code: Exit
+    message: str
+    advice: str = ""
+
+
+_SETUP = "set the variables of your app's credentials (zra check names them), or try it without an account: --sandbox"
+_CHECK = "zra check shows what is wrong with credentials, scopes and network"
+
+
+def explain(error: BaseException) -> Failure:
+    """Say what ``error`` means to the one who typed the command."""
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    code, advice = _judge(error)
+    return Failure(code, clean(_one_line(error)), advice)
+
+
+def _judge(error: BaseException) -> tuple[Exit, str]:
+    match error:
+        case UsageProblem() | errors.InvalidArgument():
+            return Exit.USAGE, "see --help"
+        case GivenUp():
+            return error.exit_code, error.advice
+        case errors.ConfigurationError():
+            return Exit.SETUP, _SETUP
+        case errors.TokenError() | errors.AuthenticationFailed() | errors.MissingScopes():
+            return Exit.SETUP, _CHECK
+        case errors.ConnectFailed() | errors.UnsafeRedirect():
+            return Exit.ERROR, _CHECK
+        case errors.PartlyDone():
+            return Exit.PARTIAL, ""
+        case errors.UploadInterrupted():
+            return Exit.ERROR, "the same command goes on from there"
+        case errors.InUse():
+            return Exit.ERROR, "wait until the other run has ended, or stop it"
+        case errors.TargetExists():
+            return Exit.ERROR, "give another place, or allow it with --overwrite"
+        case errors.ZRAError():
+            return Exit.ERROR, ""
+        case OSError() if error.errno == errno.ENOSPC:
+            return Exit.ERROR, "make room; the same command goes on from there"
+        case OSError():
+            return Exit.ERROR, ""
+        case _:
+            return Exit.ERROR, "this should not happen: the same command with --debug shows where"
+
+
+def _one_line(error: BaseException) -> str:
+    if isinstance(error, errors.ZRAError | UsageProblem | GivenUp):
+        text = str(error)
+    elif isinstance(error, OSError) and error.strerror:
+        text = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    else:
+        text = f"{type(error).__name__}: {error}"
+    return " ".join(text.split())

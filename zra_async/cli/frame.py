@@ -1,0 +1,216 @@
+"""The frame of every command: its common options, how it runs, how it stops, and what is said when it fails."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import os
+import shlex
+import signal
+import sys
+import traceback
+import warnings
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from dataclasses import dataclass, replace
+from typing import Any
+
+import anyio
+import click
+
+from zra_async.cli.connection import Connection, opened, silent
+from zra_async.cli.exits import Exit
+from zra_async.cli.failures import explain
+from zra_async.cli.output import Output, output_options, take_output
+from zra_async.cli.wording import clean
+from zra_async.client import ZRAClient
+from zra_async.core.events import Observer, log_event
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """What a command is given besides its own options. `again` is the command line as it was typed."""
+
+    connection: Connection
+    output: Output
+    debug: bool
+    again: str
+    continues: str = ""  #: what to say when it is interrupted: how to go on
+
+    @property
+    def observer(self) -> Observer:
+        """Who is told the library's events: the log with ``--debug``, nobody without."""
+        return log_event if self.debug else silent
+
+    def open(self) -> AbstractAsyncContextManager[ZRAClient]:
+        """An open client of the account that the options describe."""
+        return opened(self.connection, self.observer)
+
+
+Work = Callable[..., Awaitable[int | None]]
+
+
+def say(text: str) -> None:
+    """Tell the person at the keyboard, on stderr."""
+    click.echo(clean(text), err=True)
+
+
+def subcommand(
+    name: str, *, shows: bool = True, continues: bool = False, on_interrupt: Exit = Exit.INTERRUPTED
+) -> Callable[[Work], click.Command]:
+    """Make a command of an async function, which gets a `Frame` and its own options.
+
+    ``shows``: it has data for stdout, so it takes the options for its format. ``continues``: the same command line
+    goes on where an interrupted one stopped. ``on_interrupt``: the exit code of a run that Ctrl-C has ended.
+    """
+
+    def decorate(work: Work) -> click.Command:
+        @functools.wraps(work)
+        def callback(**params: Any) -> int:
+            frame = _frame(params, shows=shows, continues=continues)
+            return _drive(functools.partial(work, frame, **params), frame, on_interrupt)
+
+        own = callback.__dict__.pop("__click_params__", [])  # click keeps them last to first
+        dressed = connection_options(callback)
+        dressed = output_options(dressed) if shows else dressed
+        dressed.__dict__["__click_params__"] += own
+        return click.command(name)(dressed)
+
+    return decorate
+
+
+def standalone(name: str, *, on_interrupt: Exit = Exit.INTERRUPTED) -> Callable[[Work], click.Command]:
+    """Make a command of an async function that needs no account of anybody's."""
+
+    def decorate(work: Work) -> click.Command:
+        @click.command(name)
+        @click.option("--debug", is_flag=True, help="Log everything, and show where an error comes from.")
+        @functools.wraps(work)
+        def callback(debug: bool, **params: Any) -> int:
+            frame = Frame(connection=Connection(), output=Output(), debug=debug, again=_typed())
+            return _drive(functools.partial(work, **params), frame, on_interrupt)
+
+        return callback
+
+    return decorate
+
+
+def connection_options(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that say what it talks to."""
+    options = (
+        click.option("--sandbox", is_flag=True, help="Run against an account that this command serves itself."),
+        click.option("--sandbox-conversations", type=click.IntRange(0), metavar="N", help="Its size; 200 by default."),
+        click.option("--sandbox-seed", type=int, metavar="N", help="The same seed gives the same account."),
+        click.option(
+            "--sandbox-latency", type=click.FloatRange(0), metavar="SECONDS", help="Added to each of its answers."
+        ),
+        click.option("--plan", type=click.Choice(["free", "pro", "business"]), help="The account's plan (ZRA_PLAN)."),
+        click.option(
+            "--share",
+            type=click.FloatRange(0, 1, min_open=True),
+            help="The part of the account's rate limits that this run may use (ZRA_SHARE).",
+        ),
+        click.option("--debug", is_flag=True, help="Log every call, and show where an error comes from."),
+    )
+    for option in reversed(options):
+        callback = option(callback)
+    return callback
+
+
+def _frame(params: dict[str, Any], *, shows: bool, continues: bool) -> Frame:
+    embedded = {name: params.pop(f"sandbox_{name}") for name in ("conversations", "seed", "latency")}
+    embedded = {name: value for name, value in embedded.items() if value is not None}
+    connection = Connection(
+        sandbox=params.pop("sandbox") or bool(embedded), plan=params.pop("plan"), share=params.pop("share"), **embedded
+    )
+    again = _typed()
+    frame = Frame(
+        connection=connection,
+        output=take_output(params) if shows else Output(),
+        debug=params.pop("debug"),
+        again=again,
+    )
+    return replace(frame, continues=f"nothing is lost; to go on: {again}") if continues else frame
+
+
+def _typed() -> str:
+    words: Sequence[str] = click.get_current_context().obj or ()
+    return shlex.join(["zra", *words])
+
+
+# --------------------------------------------------------------------------- running
+
+
+def _drive(work: Callable[[], Awaitable[int | None]], frame: Frame, on_interrupt: Exit) -> int:
+    _listen(frame.debug)
+    try:
+        return anyio.run(_until_stopped, work, frame, on_interrupt)
+    except click.ClickException:
+        raise
+    except BrokenPipeError:
+        return _reader_left()
+    except Exception as error:
+        failure = explain(error)
+        if frame.debug:
+            click.echo(clean("".join(traceback.format_exception(error))), err=True)
+        say(f"error: {failure.message}")
+        if failure.advice:
+            say(f"  {failure.advice}")
+        return failure.exit_code
+
+
+async def _until_stopped(work: Callable[[], Awaitable[int | None]], frame: Frame, on_interrupt: Exit) -> int:
+    """Run ``work``; the first Ctrl-C or SIGTERM cancels it, a second one ends the process as it always does."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    stopped: list[signal.Signals] = []
+
+    def stop(signum: signal.Signals) -> None:
+        stopped.append(signum)
+        _let_go(loop)
+        if task is not None:
+            task.cancel()
+
+    with suppress(NotImplementedError):  # no such thing on Windows, where Ctrl-C still raises KeyboardInterrupt
+        for signum in _SIGNALS:
+            loop.add_signal_handler(signum, stop, signum)
+    try:
+        return await work() or Exit.OK
+    except (Exception, asyncio.CancelledError):
+        if not stopped:
+            raise
+        if task is not None:
+            task.uncancel()
+        if on_interrupt is Exit.INTERRUPTED:
+            say(f"interrupted{'; ' + frame.continues if frame.continues else ''}")
+        return on_interrupt
+    finally:
+        _let_go(loop)
+
+
+def _let_go(loop: asyncio.AbstractEventLoop) -> None:
+    with suppress(NotImplementedError):
+        for signum in _SIGNALS:
+            loop.remove_signal_handler(signum)
+
+
+def _listen(debug: bool) -> None:
+    """Send the log to stderr with ``--debug``, and nowhere without: a command has its own words for a failure."""
+    handler = logging.StreamHandler() if debug else logging.NullHandler()
+    logging.basicConfig(
+        level=logging.DEBUG if debug else logging.CRITICAL,
+        format="%(asctime)s %(name)s %(levelname)s %(message)s",
+        handlers=[handler],
+        force=True,
+    )
+    logging.getLogger("asyncio").setLevel(logging.WARNING)
+    if not debug and not sys.warnoptions:
+        warnings.simplefilter("ignore")
+
+
+def _reader_left() -> int:
+    """End quietly when nobody reads stdout any more, as in ``zra list … | head``."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Exit.ERROR

@@ -1,0 +1,112 @@
+"""Data on stdout: JSON lines for programs, tables for people."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import click
+import msgspec
+
+from zra_async.cli.tables import Layout, sheet
+
+Format = Literal["table", "jsonl"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """How data is written. `format` None: a table on a terminal, JSON lines everywhere else."""
+
+    format: Format | None = None
+    fields: tuple[str, ...] = ()
+
+    @property
+    def tabular(self) -> bool:
+        """Whether people read this."""
+        return self.format == "table" or (self.format is None and sys.stdout.isatty())
+
+    async def pages(self, pages: AsyncIterable[Sequence[Any]], columns: Sequence[str]) -> int:
+        """Write all items of all pages as they come, and return how many there were."""
+        total = 0
+        layout: Layout | None = None
+        async for items in pages:
+            rows = [self.pick(item) for item in items]
+            total += len(rows)
+            if not self.tabular:
+                write(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+                continue
+            if layout is None and rows:
+                layout = Layout.of(rows, self.fields or columns)
+                write(layout.head().encode())
+            if layout is not None:
+                write("".join(layout.line(row) for row in rows).encode())
+        return total
+
+    def one(self, thing: Any) -> None:
+        """Write one thing: a JSON object on a line, or its fields below each other."""
+        row = self.pick(thing)
+        if self.tabular and isinstance(row, Mapping):
+            write(sheet(cast("Mapping[str, Any]", row)).encode())
+        else:
+            write(msgspec.json.encode(row) + b"\n")
+
+    def report(self, data: Mapping[str, Any], text: Callable[[], str]) -> None:
+        """Write the outcome of a command: its data for programs, or ``text`` for people."""
+        if self.tabular:
+            write(text().encode())
+        else:
+            self.one(data)
+
+    def pick(self, thing: Any) -> Any:
+        """The chosen fields of ``thing`` as plain values; ``a.b`` reaches into ``a``."""
+        plain = msgspec.to_builtins(thing)
+        if not self.fields or not isinstance(plain, dict):
+            return plain
+        return {name: _reach(cast("dict[str, Any]", plain), name) for name in self.fields}
+
+
+def _reach(plain: dict[str, Any], name: str) -> Any:
+    found: Any = plain
+    for step in [name] if name in plain else name.split("."):
+        found = cast("dict[str, Any]", found).get(step) if isinstance(found, dict) else None
+    return found
+
+
+def write(content: bytes) -> None:
+    """Write to stdout now, so that a reader at the other end of a pipe need not wait for more."""
+    stream = sys.stdout.buffer
+    stream.write(content)
+    stream.flush()
+
+
+def output_options(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options of its output."""
+    options = (
+        click.option("--json", "as_json", is_flag=True, help="JSON, one object a line: the same as --format jsonl."),
+        click.option(
+            "--format",
+            "form",
+            type=click.Choice(["table", "jsonl"]),
+            help="By default a table on a terminal, JSON lines elsewhere.",
+        ),
+        click.option("--fields", metavar="A,B.C", help="Only these fields, in this order."),
+    )
+    for option in reversed(options):
+        callback = option(callback)
+    return callback
+
+
+def take_output(params: dict[str, Any]) -> Output:
+    """The output that the options ask for; they are taken out of ``params``."""
+    as_json, form, fields = params.pop("as_json"), params.pop("form"), params.pop("fields")
+    if as_json and form == "table":
+        raise click.UsageError("--json and --format table exclude each other")
+    names = tuple(name.strip() for name in (fields or "").split(",") if name.strip())
+    return Output(format="jsonl" if as_json else form, fields=names)
+
+
+async def in_one_page(items: Iterable[Any]) -> AsyncIterable[Sequence[Any]]:
+    """Items that are all there already, as the pages that `Output.pages` takes."""
+    yield list(items)
