@@ -331,6 +331,32 @@ def test_a_used_up_day_is_refused_until_midnight_utc() -> None:
     virtual.run(scenario())
 
 
+def test_a_daily_refusal_of_the_service_stops_everyone_until_it_ends() -> None:
+    """Callers who wait already and callers to come are refused without a request, until the named instant."""
+    now = datetime(2026, 3, 1, 22, 0, tzinfo=UTC)
+    resets = datetime(2026, 3, 2, tzinfo=UTC)
+
+    async def scenario() -> list[object]:
+        nonlocal now
+        limits = limiter(2, clock=lambda: now)
+        sent: list[float] = []
+        waiting = [asyncio.create_task(call(limits, lane, sent=sent)) for _ in range(10) for lane in Lane]
+        await asyncio.sleep(0)
+        refusal = errors.RateLimited("things.get", kind="daily", resets_at=resets)
+        limits.observe(LIGHT, {}, refusal)
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        with pytest.raises(errors.RateLimited) as refused:
+            await call(limits, Lane.INTERACTIVE)
+        assert refused.value.resets_at == resets
+        assert len(sent) == 2
+        now = resets
+        await call(limits, Lane.INTERACTIVE)
+        return outcomes
+
+    outcomes = virtual.run(scenario())
+    assert sum(isinstance(o, errors.RateLimited) for o in outcomes) == 18
+
+
 def test_heavy_and_resource_intensive_share_one_day_on_paid_plans() -> None:
     """One daily counter serves both labels."""
 

@@ -74,6 +74,14 @@ class Daily:
         self._clock = clock
         self._used = 0
         self._day = clock().date()
+        self._closed_until: datetime | None = None  # the service said that its day is used up
+
+    @property
+    def over(self) -> bool:
+        """Whether the service has refused this day's next call."""
+        if self._closed_until is not None and self._clock() >= self._closed_until:
+            self._closed_until = None
+        return self._closed_until is not None
 
     @property
     def used(self) -> int:
@@ -85,7 +93,7 @@ class Daily:
 
     def take(self) -> bool:
         """Count one call, unless the day's calls are used up."""
-        if self.limit is not None and self.used >= self.limit:
+        if self.over or (self.limit is not None and self.used >= self.limit):
             return False
         self._used = self.used + 1
         return True
@@ -100,8 +108,14 @@ class Daily:
         self.limit = own
         self._used = max(self.used, min(own, limit - remaining))
 
+    def close(self, until: datetime | None) -> None:
+        """Take the service's word that its day is used up, whoever used it."""
+        self._closed_until = until or self.resets_at()
+
     def resets_at(self) -> datetime:
-        """The next midnight UTC."""
+        """When calls are possible again: when the service said, or the next midnight UTC."""
+        if self._closed_until is not None:
+            return self._closed_until
         now = self._clock()
         return datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), UTC)
 

@@ -92,27 +92,29 @@ class LocalRateLimiter:
         """
         bucket = self._buckets[operation.label]
         if not bucket.daily.take():
-            raise errors.RateLimited(
-                operation.name,
-                kind="daily",
-                resets_at=bucket.daily.resets_at(),
-                local=True,
-                message=f"the {bucket.daily.limit} {operation.label.value} calls of this day are used up",
-            )
+            raise self._used_up(operation, bucket)
         try:
-            if deadline is None:
-                return await bucket.acquire(lane)
-            wait = bucket.least_wait(lane)
-            if _loop_time() + wait > deadline:
-                raise self._too_late(operation, wait)
-            try:
-                async with asyncio.timeout_at(deadline):
-                    return await bucket.acquire(lane)
-            except TimeoutError:
-                raise self._too_late(operation, bucket.least_wait(lane)) from None
+            permit = await self._slot(operation, bucket, lane, deadline)
         except BaseException:
             bucket.daily.give_back()
             raise
+        if bucket.daily.over:
+            # the service closed the day while this call waited: the queue drains without another request
+            permit.release()
+            raise self._used_up(operation, bucket)
+        return permit
+
+    async def _slot(self, operation: Operation[Any], bucket: Bucket, lane: Lane, deadline: float | None) -> Permit:
+        if deadline is None:
+            return await bucket.acquire(lane)
+        wait = bucket.least_wait(lane)
+        if _loop_time() + wait > deadline:
+            raise self._too_late(operation, wait)
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await bucket.acquire(lane)
+        except TimeoutError:
+            raise self._too_late(operation, bucket.least_wait(lane)) from None
 
     def observe(self, operation: Operation[Any], headers: Mapping[str, str], error: errors.CallError | None) -> None:
         """Learn from an answer: a success ends a freeze, limits below ours are taken over."""
@@ -122,7 +124,9 @@ class LocalRateLimiter:
             self._learn(bucket, kind, headers)
         if isinstance(error, errors.RateLimited):
             bucket.refused += 1
-            if error.kind in {"per_second", "per_minute"}:
+            if error.kind == "daily":
+                bucket.daily.close(error.resets_at)
+            elif error.kind in {"per_second", "per_minute"}:
                 bucket.widen()
         else:
             bucket.succeed()
@@ -146,6 +150,16 @@ class LocalRateLimiter:
             remaining = _whole(headers.get("X-RateLimit-Remaining"))
             if remaining is not None:
                 bucket.daily.correct(limit, remaining)
+
+    @staticmethod
+    def _used_up(operation: Operation[Any], bucket: Bucket) -> errors.RateLimited:
+        return errors.RateLimited(
+            operation.name,
+            kind="daily",
+            resets_at=bucket.daily.resets_at(),
+            local=True,
+            message=f"the {operation.label.value} calls of this day are used up",
+        )
 
     def _too_late(self, operation: Operation[Any], wait: float) -> errors.RateLimited:
         return errors.RateLimited(
