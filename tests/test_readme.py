@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import os
@@ -40,7 +41,7 @@ def block(marker: str) -> str:
 
 def functions(marker: str) -> dict[str, Any]:
     """Run a block and return what it defines, with the imports that the README shows once at its top."""
-    names: dict[str, Any] = {"asyncio": __import__("asyncio"), "datetime": datetime, "UTC": UTC}
+    names: dict[str, Any] = {"__name__": "readme", "asyncio": asyncio, "datetime": datetime, "UTC": UTC}
     names["ZRAClient"] = zra_async.ZRAClient
     exec(compile(block(marker), "README.md", "exec"), names)
     return names
@@ -92,6 +93,55 @@ async def test_lists(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> No
     async with sandbox.client() as zra:
         await functions("async def lists")["lists"](zra)
     assert capsys.readouterr().out
+
+
+@pytest.fixture
+async def environment(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ``from_env`` reads points to the sandbox."""
+    for name, value in sandbox.environment().items():
+        monkeypatch.setenv(name, value)
+
+
+async def asgi_get(app: Any, path: str) -> Any:
+    """Start an ASGI app, get ``path`` from it, and stop it again, all in the present event loop."""
+    import anyio
+    import httpx
+
+    state: dict[str, Any] = {}
+    to_app, from_test = anyio.create_memory_object_stream[dict[str, str]](2)
+    to_test, from_app = anyio.create_memory_object_stream[dict[str, str]](2)
+    scope = {"type": "lifespan", "asgi": {"version": "3.0"}, "state": state}
+
+    async def with_state(given: dict[str, Any], receive: Any, send: Any) -> None:
+        await app({**given, "state": dict(state)}, receive, send)
+
+    async with to_app, from_test, to_test, from_app, anyio.create_task_group() as tasks:
+        tasks.start_soon(app, scope, from_test.receive, to_test.send)
+        await to_app.send({"type": "lifespan.startup"})
+        assert (await from_app.receive())["type"] == "lifespan.startup.complete"
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(with_state), base_url="http://app") as browser:
+            answer = await browser.get(path)
+        await to_app.send({"type": "lifespan.shutdown"})
+        assert (await from_app.receive())["type"] == "lifespan.shutdown.complete"
+    return answer.json()
+
+
+@pytest.mark.usefixtures("environment")
+@pytest.mark.parametrize("marker", ["fastapi_topics", "starlette_topics"])
+async def test_asgi_recipes(marker: str) -> None:
+    """The FastAPI and Starlette apps (async def lifespan, async def state) serve ten topics."""
+    pytest.importorskip(marker.split("_", maxsplit=1)[0])
+    assert len(await asgi_get(functions(f"def {marker}")["app"], "/topics")) == 10
+
+
+@pytest.mark.usefixtures("environment")
+async def test_aiohttp_recipe() -> None:
+    """The aiohttp.web app (async def zra_context, async def aiohttp_topics) serves ten topics."""
+    from aiohttp.test_utils import TestClient, TestServer
+
+    async with TestClient(TestServer(functions("def aiohttp_topics")["app"])) as browser:
+        answer = await browser.get("/topics")
+        assert len(await answer.json()) == 10
 
 
 async def test_offline(capsys: pytest.CaptureFixture[str]) -> None:
