@@ -9,6 +9,7 @@
     │   └── SourceChanged          it is not the file any more that the upload was begun with
     ├── JournalError               the journal of an upload cannot be read or written
     ├── LedgerError                the ledger of an export, ingest or import cannot be read or written
+    ├── StagesNotRegistered        deals name stages that the registration of the CRM does not have
     ├── InUse                      another task or process works with this journal, download, ledger or folder
     ├── TargetExists               a download would replace a file (also a FileExistsError)
     ├── WebhookRefused             a request that claims to be a webhook is not signed as one
@@ -46,7 +47,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -97,6 +98,25 @@ class JournalError(ZRAError):
 
 class LedgerError(ZRAError):
     """The ledger of an export, ingest or import, or a file that it keeps account of, cannot be read or written."""
+
+
+class StagesNotRegistered(ZRAError):
+    """Deals name stages that the registration of the CRM does not have, so that the service would refuse them.
+
+    `stages` are those, with the number of deals that name each (at most 100 stages), `registered` the ones that there
+    are.
+    """
+
+    def __init__(self, stages: Mapping[str, int], registered: Iterable[str], *, sent: bool) -> None:
+        self.stages = dict(stages)
+        self.registered = tuple(sorted(registered))
+        shown = ", ".join(f"{stage!r} ({count} deals)" for stage, count in list(self.stages.items())[:20])
+        more = f" and {len(self.stages) - 20} more" if len(self.stages) > 20 else ""
+        super().__init__(
+            f"these deal stages are not registered: {shown}{more}; registered are "
+            f"{', '.join(map(repr, self.registered)) or 'none'} — "
+            + ("other chunks of deals were sent before" if sent else "none of these deals was sent")
+        )
 
 
 class InUse(ZRAError):
