@@ -7,11 +7,13 @@ pay its rate limit and may go to a trusted host only.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import cast
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from aiohttp import hdrs, payload
@@ -49,21 +51,26 @@ class Pool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """How the client reaches the network; everything is handed to aiohttp as it is.
+    """How the client reaches the network.
 
-    A `connector` of your own serves both pools, stays yours to close, and leaves their `connections` to you.
+    A `connector` of your own serves both pools, stays yours to close, and leaves their `connections` and `ssl` to you.
+    `proxy` is an address that may hold a user and a password; `trust_env` takes it from the environment instead.
+    `trace_configs` are handed to aiohttp as they are. `max_answer_bytes` bounds an answer that is read as a whole.
     """
 
     api: Pool = field(default_factory=Pool)
     file: Pool = field(default_factory=lambda: Pool(connections=32, read_timeout=120.0))
     connector: aiohttp.BaseConnector | None = None
     proxy: str | None = field(default=None, repr=False)
-    proxy_auth: aiohttp.BasicAuth | None = field(default=None, repr=False)
     ssl: ssl.SSLContext | bool = True
     trust_env: bool = False
     trace_configs: Sequence[aiohttp.TraceConfig] = ()
     max_answer_bytes: int = 64 * 1024 * 1024
     user_agent: str = ""
+
+    def __post_init__(self) -> None:
+        if self.connector is not None and self.ssl is not True:
+            raise errors.ConfigurationError("a connector of your own brings its own ssl: give ssl to the connector")
 
 
 class _BodyPayload(payload.Payload):
@@ -162,12 +169,11 @@ class Transport:
             connector=connector,
             connector_owner=network.connector is None,
             cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=network.trust_env,
             trace_configs=[trace, *network.trace_configs],
             timeout=aiohttp.ClientTimeout(
                 total=None, connect=pool.connect_timeout, sock_connect=pool.connect_timeout, sock_read=pool.read_timeout
             ),
-            headers={hdrs.USER_AGENT: network.user_agent, hdrs.ACCEPT: "application/json"},
+            headers={hdrs.USER_AGENT: network.user_agent or _user_agent(), hdrs.ACCEPT: "application/json"},
             auto_decompress=True,
         )
         # aiohttp repeats an idempotent request on a dead keep-alive socket by itself: an attempt that no limit
@@ -186,7 +192,7 @@ class Transport:
         if request.body is not None:
             headers[hdrs.CONTENT_TYPE] = request.content_type
         host = request.operation.host
-        session = self._sessions[host]
+        session = self._open_session(host)
         name = request.operation.name
         data = _data(request.body, self._pools[host].read_timeout)
         try:
@@ -196,8 +202,7 @@ class Transport:
                 data=data,
                 headers=headers,
                 allow_redirects=False,
-                proxy=self._network.proxy,
-                proxy_auth=self._network.proxy_auth,
+                proxy=self._proxy(target),
                 trace_request_ctx=note,
             ) as response:
                 note.leave()
@@ -219,14 +224,14 @@ class Transport:
         """
         target = URL(link, encoded=True)
         host = target.host or ""
+        session = self._open_session(Host.FILE)
         try:
-            response = await self._sessions[Host.FILE].get(
+            response = await session.get(
                 target,
                 headers={**headers, hdrs.ACCEPT: "*/*", hdrs.ACCEPT_ENCODING: "identity"},
                 allow_redirects=False,
                 auto_decompress=False,
-                proxy=self._network.proxy,
-                proxy_auth=self._network.proxy_auth,
+                proxy=self._proxy(target),
                 read_bufsize=_DOWNLOAD_BUFFER,
             )
         except (aiohttp.ClientError, OSError, ValueError) as problem:
@@ -236,19 +241,39 @@ class Transport:
     async def post_form(
         self, url: str, form: Mapping[str, str], authorization: str, timeout: float
     ) -> tuple[int, bytes]:
-        """Post a form to the token endpoint, without redirects: status and body."""
-        async with (
-            asyncio.timeout(timeout),
-            self._sessions[Host.API].post(
-                URL(url),
-                data=dict(form),
-                headers={hdrs.AUTHORIZATION: authorization} if authorization else None,
-                allow_redirects=False,
-                proxy=self._network.proxy,
-                proxy_auth=self._network.proxy_auth,
-            ) as response,
-        ):
-            return response.status, await self._read(response, "token")
+        """Post a form to the token endpoint, without redirects: status and body.
+
+        Raises `TransportError` or `AnswerTooLarge`.
+        """
+        target = URL(url)
+        session = self._open_session(Host.API)
+        try:
+            async with (
+                asyncio.timeout(timeout),
+                session.post(
+                    target,
+                    data=dict(form),
+                    headers={hdrs.AUTHORIZATION: authorization},
+                    allow_redirects=False,
+                    proxy=self._proxy(target),
+                ) as response,
+            ):
+                return response.status, await self._read(response, "token")
+        except (aiohttp.ClientError, OSError, ValueError) as problem:
+            raise _failure(problem, "token", target.host or "", sent=True) from None
+
+    def _open_session(self, host: Host) -> aiohttp.ClientSession:
+        session = self._sessions[host]
+        if session.closed:
+            raise errors.ClientNotOpen("the client was closed during this call")
+        return session
+
+    def _proxy(self, target: URL) -> str | None:
+        network = self._network
+        if network.proxy is not None or not network.trust_env:
+            return network.proxy
+        # aiohttp's own trust_env reads .netrc as well, and then refuses our Authorization beside what it found there
+        return None if proxy_bypass(target.host or "") else getproxies().get(target.scheme)
 
     async def _read(self, response: aiohttp.ClientResponse, name: str) -> bytes:
         most = self._network.max_answer_bytes
@@ -299,6 +324,8 @@ def _failure(
     problem: Exception, name: str, host: str, *, sent: bool, words: str | None = None
 ) -> errors.TransportError:
     words = _words(problem) if words is None else words
+    if isinstance(problem, aiohttp.ClientHttpProxyError):
+        return errors.ConnectFailed(name, f"the proxy refused the way to {host} with HTTP {problem.status}", sent=False)
     if isinstance(problem, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
         return errors.ConnectFailed(name, f"cannot connect to {host}: {words}", sent=False)
     if isinstance(problem, TimeoutError):
@@ -306,5 +333,17 @@ def _failure(
     return errors.ConnectionLost(name, f"the connection to {host} broke ({words})", sent=sent)
 
 
-def _words(problem: BaseException) -> str:
-    return f"{type(problem).__name__}: {problem}"[:200] if str(problem) else type(problem).__name__
+def _words(problem: Exception) -> str:
+    """What may be told of a problem: many texts of aiohttp repeat the URL with its query, or what the server sent."""
+    kind = type(problem).__name__
+    if isinstance(problem, aiohttp.ClientConnectorError):
+        return f"{kind}: {problem}"[:200]  # names host and port
+    if isinstance(problem, OSError) and problem.errno:
+        return f"{kind}: {os.strerror(problem.errno)}"
+    return kind
+
+
+def _user_agent() -> str:
+    from zra_async import __version__  # only here: the package imports this module
+
+    return f"zra-async/{__version__}"
