@@ -1,0 +1,49 @@
+"""For the whole suite: nothing that it writes may hold a secret, and aioresponses must work with every aiohttp."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+from unittest.mock import Mock
+
+import aiohttp
+import aioresponses.core
+import pytest
+
+from tests.leaks import Leaks, listening, output_of
+
+_LEAKS = Leaks()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def leaks() -> Iterator[Leaks]:
+    """The secrets and the output of the whole suite; at its end none of the secrets may be in the output."""
+    with listening(_LEAKS):
+        yield _LEAKS
+    found = _LEAKS.found()
+    _LEAKS.close()
+    assert not found, "secrets were shown:\n" + "\n".join(found)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note what a test printed, and how it failed."""
+    if report.when != "teardown" or report.failed:
+        _LEAKS.saw(output_of(report))
+
+
+class _MockedResponse(aiohttp.ClientResponse):
+    """aiohttp 3.14 wants a stream writer for each response, which aioresponses does not know of."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        if "stream_writer" in inspect.signature(aiohttp.ClientResponse.__init__).parameters:
+            kwargs.setdefault("stream_writer", Mock(output_size=0))
+        super().__init__(*args, **kwargs)
+
+
+@pytest.fixture
+def mocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[aioresponses.core.aioresponses]:
+    """Answers in place of the network, for plain requests; anything about connections needs a real socket."""
+    monkeypatch.setattr(aioresponses.core, "ClientResponse", _MockedResponse)
+    with aioresponses.core.aioresponses() as mock:
+        yield mock

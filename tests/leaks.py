@@ -1,0 +1,96 @@
+"""Looks for secrets in everything that the suite writes."""
+
+from __future__ import annotations
+
+import logging
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from zra_async.core.secret import Secret
+from zra_async.errors import ZRAError
+
+#: shorter texts, and monotonous ones, turn up by chance
+_SHORTEST, _FEWEST_LETTERS = 12, 6
+
+
+class Leaks:
+    """Takes notes of secrets and of output, in any order, and tells in the end which secrets were shown."""
+
+    def __init__(self) -> None:
+        self.secrets: set[str] = set()
+        self._output = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 (closed below)
+
+    def guard(self, secret: str) -> None:
+        """Note a secret: a token, a whole Authorization header, or a link with its permission in the query."""
+        value = secret.removeprefix("Bearer ").removeprefix("Basic ")
+        signed = [text for _, text in parse_qsl(urlsplit(value).query)] if "?" in value else []
+        for text in (value, *signed):
+            if len(text) >= _SHORTEST and len(set(text)) >= _FEWEST_LETTERS and "." not in text[-5:]:
+                self.secrets.add(text)
+
+    def saw(self, text: str) -> None:
+        """Note a piece of output."""
+        if not self._output.closed:
+            self._output.write(text + "\n")
+
+    def found(self) -> list[str]:
+        """The lines of output that show a secret, with the secret masked."""
+        self._output.seek(0)
+        text = self._output.read()
+        return [
+            text[text.rfind("\n", 0, at) + 1 : at] + "<SECRET>" + text[at + len(secret) : text.find("\n", at)]
+            for secret in self.secrets
+            if (at := text.find(secret)) >= 0
+        ]
+
+    def close(self) -> None:
+        """Forget the output."""
+        self._output.close()
+
+
+class _Listener(logging.Handler):
+    def __init__(self, leaks: Leaks) -> None:
+        super().__init__(logging.NOTSET)
+        self._leaks = leaks
+        self.setFormatter(logging.Formatter("%(name)s %(levelname)s %(message)s"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._leaks.saw(self.format(record))
+
+
+@contextmanager
+def listening(leaks: Leaks) -> Iterator[None]:
+    """Hear every log record of every level and the text of every error, and note every `Secret` that is made."""
+    handler = _Listener(leaks)
+    root = logging.getLogger()
+    level = root.level
+
+    def noted(cls: type[Secret], value: Any = "") -> Secret:
+        leaks.guard(str(value))
+        return str.__new__(cls, value)
+
+    def raised(self: ZRAError, *args: Any) -> None:
+        super(ZRAError, self).__init__(*args)
+        leaks.saw(f"{type(self).__name__}: {self}")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Secret, "__new__", noted)
+        patch.setattr(ZRAError, "__init__", raised)
+        root.addHandler(handler)
+        root.setLevel(logging.DEBUG)
+        try:
+            yield
+        finally:
+            root.setLevel(level)
+            root.removeHandler(handler)
+
+
+def output_of(report: pytest.TestReport) -> str:
+    """What a test printed and logged, and how it failed."""
+    return re.sub(r"\n{2,}", "\n", "\n".join((report.capstdout, report.capstderr, report.caplog, report.longreprtext)))
