@@ -34,6 +34,7 @@ from zra_async.core.pipeline import CallOptions, Pipeline
 from zra_async.core.transport import Inflow, Transport
 
 if TYPE_CHECKING:
+    from zra_async.bulk.crm import Crm as Imports
     from zra_async.bulk.records import RecordStream
     from zra_async.bulk.report import ExportReport
     from zra_async.files.recordings import Conversations as Recordings
@@ -278,6 +279,13 @@ class ZRAClient(Namespaces):
         from zra_async.files.uploads import Files as Uploads  # builds on this module, and costs an import
 
         return Uploads(self, self._session, self._options)
+
+    @functools.cached_property
+    def crm(self) -> Imports:
+        """A CRM connected through the API, and whole imports into it."""
+        from zra_async.bulk.crm import Crm as Imports  # builds on this module, and costs an import
+
+        return Imports(self, self._session.observe)
 
     @functools.cached_property
     def legacy(self) -> Legacy:

@@ -1,0 +1,118 @@
+"""The four kinds of CRM records, and how one is made of what a caller or a file holds."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Literal, cast, get_args, get_type_hints
+
+import msgspec
+
+from zra_async.api import crm_imports as api
+from zra_async.api.crm_models import QueuedTask
+from zra_async.api.crm_records import AccountRecord, ContactRecord, CrmRecord, DealRecord, LeadRecord
+from zra_async.bulk.record_files import Row
+from zra_async.core.operation import Operation
+from zra_async.errors import InvalidArgument
+
+KindName = Literal["accounts", "contacts", "deals", "leads"]
+_TIME = re.compile(r"\d{4}-\d\d-\d\d.*")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of records: its name, its structure, and the operation that brings it in."""
+
+    name: KindName
+    record: type[CrmRecord]
+    operation: Operation[QueuedTask]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns that a CSV file of these records may have: the fields of the structure."""
+        return self.record.__struct_fields__
+
+
+ACCOUNTS = Kind("accounts", AccountRecord, api.IMPORT_ACCOUNTS)
+CONTACTS = Kind("contacts", ContactRecord, api.IMPORT_CONTACTS)
+DEALS = Kind("deals", DealRecord, api.IMPORT_DEALS)
+LEADS = Kind("leads", LeadRecord, api.IMPORT_LEADS)
+#: contacts refer to accounts, deals to both
+CHAIN = (ACCOUNTS, CONTACTS, DEALS)
+
+
+def checked(kind: Kind, row: Row) -> CrmRecord:
+    """The record that a row holds. Raises `InvalidArgument`, which says what is wrong with it.
+
+    A null in a mapping, and an empty cell, stand for a field that is not sent.
+    """
+    if row.problem:
+        raise InvalidArgument(row.problem)
+    value = row.value
+    if isinstance(value, kind.record):
+        fields: dict[str, Any] = msgspec.to_builtins(value)  # a structure checks no types when it is made
+    elif isinstance(value, Mapping):
+        given = cast("Mapping[str, Any]", value)
+        fields = _from_cells(kind, given) if row.cells else {k: v for k, v in given.items() if v is not None}
+    else:
+        raise InvalidArgument(f"a {kind.record.__name__} or a mapping is wanted, not {type(value).__name__}")
+    try:
+        return msgspec.convert(fields, kind.record, strict=not row.cells)
+    except (ValueError, TypeError) as problem:
+        raise InvalidArgument(_readable(str(problem))) from None
+
+
+def crm_id(kind: Kind, value: object) -> str:
+    """The CRM id in a record that may be wrong, "" where there is none."""
+    name = kind.record.ID
+    found = cast("Mapping[str, object]", value).get(name) if isinstance(value, Mapping) else getattr(value, name, "")
+    return found if isinstance(found, str) else ""
+
+
+def _readable(problem: str) -> str:
+    # msgspec ends with the path inside the record: a plain name reads better in front
+    text, _, place = problem.partition(" - at `$.")
+    return f"{place.rstrip('`')}: {text}" if place else problem
+
+
+# --------------------------------------------------------------------------- cells of a CSV file
+
+
+def _from_cells(kind: Kind, cells: Mapping[str, str]) -> dict[str, Any]:
+    times = _times_of(kind.record)
+    fields: dict[str, Any] = {}
+    for name, cell in cells.items():
+        text = cell.strip()
+        if not text:
+            continue
+        if name in times and not _TIME.fullmatch(text):
+            # a bare number would be taken for seconds since 1970
+            raise InvalidArgument(f"{name} must look like {times[name]}, not {text[:40]!r}")
+        fields[name] = _LISTS[name](text) if name in _LISTS else text
+    return fields
+
+
+@functools.cache
+def _times_of(record: type[CrmRecord]) -> dict[str, str]:
+    kinds = {name: get_args(hint) for name, hint in get_type_hints(record).items()}
+    times = {name: "2025-11-20T12:00:00Z" for name, of in kinds.items() if datetime in of}
+    return times | {name: "2025-11-20" for name, of in kinds.items() if date in of}
+
+
+def _parts(text: str) -> list[str]:
+    return [part for piece in text.split(";") if (part := piece.strip())]
+
+
+def _contacts(text: str) -> Any:
+    if text.startswith("["):
+        try:
+            return msgspec.json.decode(text)
+        except msgspec.DecodeError as problem:
+            raise InvalidArgument(f"contacts: {problem}") from None
+    return [{"crm_contact_id": crm_contact_id} for crm_contact_id in _parts(text)]
+
+
+_LISTS = {"contacts": _contacts, "team_member_emails": _parts}

@@ -1,0 +1,173 @@
+"""What became of an import: counts for each kind, and every record that failed."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+import msgspec
+
+from zra_async.bulk.crm_kinds import KindName
+from zra_async.bulk.record_files import PathLike, Row
+from zra_async.errors import InvalidArgument, LedgerError
+from zra_async.files.threads import to_the_end
+
+logger = logging.getLogger("zra_async")
+#: how many failed records a report holds; all of them go to ``failed_to`` and ``on_failed``
+KEPT = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FailedRecord:
+    """One record that was not imported, exactly as it was given, and why.
+
+    `index` is its place in the input, from 0, and `line` its line in a file, from 1. `sent` tells whether the service
+    refused it, or this client before it was sent. Of a line that cannot be read, `record` is its text.
+    """
+
+    kind: KindName
+    index: int
+    line: int | None
+    crm_id: str
+    record: object = field(repr=False)
+    reason: str
+    sent: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KindReport:
+    """The counts of one kind. `imported` holds deletions too, and those of an earlier run (`reused`).
+
+    `unexplained` are records of which the service said that they failed, but not which ones: they are neither in
+    `imported` nor in `failed`.
+    """
+
+    read: int = 0
+    imported: int = 0
+    failed: int = 0
+    unexplained: int = 0
+    reused: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportReport:
+    """What became of an import.
+
+    `kinds` has the counts of each kind that was given, `failures` the first 1 000 records that failed. `stopped` says
+    why the import ended before its input, "" when it did not, and `resets_at` when to go on.
+    """
+
+    kinds: Mapping[KindName, KindReport]
+    failures: tuple[FailedRecord, ...] = field(repr=False)
+    stopped: str = ""
+    resets_at: datetime | None = None
+    seconds: float = 0.0
+
+    @property
+    def imported(self) -> int:
+        """How many records of all kinds are imported."""
+        return sum(kind.imported for kind in self.kinds.values())
+
+    @property
+    def failed(self) -> int:
+        """How many records of all kinds failed, with those of which the service did not say which ones."""
+        return sum(kind.failed + kind.unexplained for kind in self.kinds.values())
+
+    @property
+    def partial(self) -> bool:
+        """Whether anything is missing: records that failed, or a rest that was not sent."""
+        return bool(self.stopped or self.failed)
+
+
+OnFailed = Callable[[FailedRecord], None]
+
+
+class Failures:
+    """Takes every failed record: keeps the first, tells a callback, and writes all of them to a file.
+
+    The file appears, and replaces the one of an earlier run, when the import is over.
+    """
+
+    def __init__(self, path: PathLike | None, on_failed: OnFailed | None) -> None:
+        self.kept: list[FailedRecord] = []
+        self._path = None if path is None else Path(path).absolute()
+        self._on_failed = on_failed
+        self._lines: list[bytes] = []
+        self._file: BinaryIO | None = None
+
+    async def __aenter__(self) -> Self:
+        if self._path is not None:
+            try:
+                self._file = await to_the_end(self._part(self._path).open, "wb")
+            except OSError as problem:
+                raise InvalidArgument(f"failed_to={self._path} cannot be written: {problem.strerror}") from problem
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None and self._path is not None:
+            try:
+                await self.write()
+            finally:
+                self._file.close()
+                os.replace(self._part(self._path), self._path)  # noqa: PTH105 (one call, whatever happens)
+
+    def add(self, failed: FailedRecord) -> None:
+        """Take note of a record that failed."""
+        if len(self.kept) < KEPT:
+            self.kept.append(failed)
+        if self._file is not None:
+            self._lines.append(_line(failed))
+        if self._on_failed is not None:
+            try:
+                self._on_failed(failed)
+            except Exception:
+                self._on_failed = None
+                logger.exception("the on_failed callback failed; it is not called again")
+
+    async def write(self) -> None:
+        """Let the file have what has come in since the last time."""
+        lines, self._lines = self._lines, []
+        if lines and self._file is not None:
+            try:
+                await to_the_end(self._file.write, b"".join(lines))
+            except OSError as problem:
+                raise LedgerError(f"failed_to={self._path} cannot be written: {problem.strerror}") from problem
+
+    @staticmethod
+    def _part(path: Path) -> Path:
+        return path.with_name(path.name + ".part")
+
+
+def _line(failed: FailedRecord) -> bytes:
+    record: Any = failed.record
+    with contextlib.suppress(TypeError, ValueError):
+        record = msgspec.to_builtins(record, str_keys=True)
+    value: dict[str, Any] = {
+        "kind": failed.kind,
+        "index": failed.index,
+        "line": failed.line,
+        "crm_id": failed.crm_id,
+        "reason": failed.reason,
+        "sent": failed.sent,
+        "record": record,
+    }
+    try:
+        return msgspec.json.encode(value) + b"\n"
+    except (TypeError, ValueError, OverflowError):
+        return msgspec.json.encode(value | {"record": ascii(record), "crm_id": ascii(failed.crm_id)}) + b"\n"
+
+
+def failed_row(kind: KindName, row: Row, crm_id: str, reason: str, *, sent: bool) -> FailedRecord:
+    """The failure of the record that ``row`` held."""
+    return FailedRecord(
+        kind=kind, index=row.index, line=row.line, crm_id=crm_id, record=row.value, reason=reason, sent=sent
+    )

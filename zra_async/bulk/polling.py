@@ -1,0 +1,61 @@
+"""How often something is asked that takes its time: soon at first, then less and less often, and not for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar
+
+from zra_async import errors
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Polling:
+    """Ask after `first` seconds, then after `factor` times as many each, at most `longest`, for `limit` in all."""
+
+    first: float = 1.0
+    factor: float = 1.5
+    longest: float = 30.0
+    limit: float = 6 * 3600.0
+
+    def __post_init__(self) -> None:
+        if not (0 < self.first <= self.longest and self.factor >= 1 and self.limit > 0):
+            raise errors.InvalidArgument("polling needs 0 < first ≤ longest, factor ≥ 1 and limit > 0, in seconds")
+
+    def delay(self, asked: int) -> float:
+        """How long to wait after having asked ``asked`` times."""
+        # beyond a hundred the power only grows past what a float holds
+        return min(self.longest, self.first * self.factor ** min(asked, 100))
+
+    def delays(self) -> Iterator[float]:
+        """The waiting times, until their sum reaches `limit`."""
+        total = 0.0
+        for asked in itertools.count():
+            delay = self.delay(asked)
+            total += delay
+            if total > self.limit:
+                return
+            yield delay
+
+
+def passing(error: BaseException) -> bool:
+    """Whether a failure says nothing about the request itself: the same may succeed a little later."""
+    if isinstance(error, errors.RateLimited):
+        return error.kind != "daily"
+    return isinstance(error, (errors.ServerError, errors.TransportError, errors.DeadlineExceeded))
+
+
+async def patiently(call: Callable[[], Awaitable[T]], polling: Polling, *, rounds: int = 5) -> T:
+    """Make a call that may be repeated, again after each passing failure, ``rounds`` times at most."""
+    for asked in range(rounds - 1):
+        try:
+            return await call()
+        except errors.CallError as problem:
+            if not passing(problem):
+                raise
+            await asyncio.sleep(polling.delay(asked))
+    return await call()
