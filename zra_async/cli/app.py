@@ -26,6 +26,8 @@ COMMANDS = {
     "check": Entry("check", "Find out what is wrong with credentials, scopes, clock or network."),
     "list": Entry("listing", "Print the items of a list, such as conversations."),
     "get": Entry("getting", "Print single things, by their ids."),
+    "upload": Entry("upload", "Upload a recording, and make a conversation of it."),
+    "download": Entry("download", "Download the recordings of conversations."),
     "call": Entry("calling", "Call any operation of the API by its name."),
 }
 

@@ -58,7 +58,7 @@ def _judge(error: BaseException) -> tuple[Exit, str]:
         case errors.ConnectFailed() | errors.UnsafeRedirect():
             return Exit.ERROR, _CHECK
         case errors.PartlyDone():
-            return Exit.PARTIAL, ""
+            return Exit.PARTIAL, "the same command sends the rest" if error.operation.startswith("files.") else ""
         case errors.UploadInterrupted():
             return Exit.ERROR, "the same command goes on from there"
         case errors.InUse():

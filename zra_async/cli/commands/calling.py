@@ -78,7 +78,8 @@ async def _typed(frame: Frame, zra: ZRAClient, row: Operation[Any], given: Mappi
     if answer is None:
         say(f"done: {row.title}")
     elif isinstance(answer, tuple):
-        for thing in cast("tuple[Any, ...]", answer):
+        things = cast("Sequence[Any]", answer)
+        for thing in things:
             frame.output.one(thing)
     else:
         frame.output.one(answer)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from zra_async import errors
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import UsageProblem
 from zra_async.cli.frame import Frame, say, subcommand
+from zra_async.cli.ids import given_ids
 from zra_async.cli.resources import Single, single
 from zra_async.cli.values import method_of
 
@@ -50,15 +50,12 @@ async def command(frame: Frame, resource: str, ids: tuple[str, ...], analysis_ty
         return await _each(frame, read, wanted)
 
 
-def _wanted(row: Single, ids: Sequence[str]) -> list[str]:
-    if "-" in ids:
-        typed = sys.stdin.read().splitlines()
-        ids = [*(name for name in ids if name != "-"), *filter(None, map(str.strip, typed))]
-    if row.identified and not ids:
-        raise UsageProblem("give at least one id")
-    if ids and not row.identified:
+def _wanted(row: Single, words: Sequence[str]) -> list[str]:
+    if row.identified:
+        return given_ids(words)
+    if words:
         raise UsageProblem("there is only one of it: it takes no id")
-    return list(dict.fromkeys(ids))
+    return []
 
 
 async def _together(frame: Frame, read: Callable[..., Awaitable[Any]], ids: Sequence[str]) -> Exit:
