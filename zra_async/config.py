@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict, get_args
-from urllib.parse import urlsplit
 
+from zra_async.core.address import checked_url, is_plain_host
 from zra_async.core.auth import TOKEN_URL, ServerToServer
 from zra_async.core.bucket import Lane
 from zra_async.core.events import Observer, log_event
@@ -18,24 +18,6 @@ from zra_async.core.plans import Plan, Rate
 from zra_async.core.retry import RetryPolicy
 from zra_async.core.transport import Network
 from zra_async.errors import ConfigurationError
-
-
-def _checked_url(name: str, url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        valid = False
-        parts = urlsplit("")
-    if not valid or parts.query or parts.fragment or parts.username is not None:
-        raise ConfigurationError(f"the {name} URL must look like https://host/path, not {url!r}")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
-        raise ConfigurationError(f"the {name} URL must be https: over http the token could be read on its way")
-    return url.rstrip("/")
-
-
-def _is_loopback(host: str) -> bool:
-    return host in {"localhost", "::1"} or host.startswith("127.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +33,21 @@ class Hosts:
         for name in ("api", "file", "token"):
             url = getattr(self, name)
             if url or name != "file":
-                object.__setattr__(self, name, _checked_url(name, url))
+                object.__setattr__(self, name, checked_url(name, url))
+        object.__setattr__(self, "trusted", tuple(_checked_domain(domain) for domain in _several(self.trusted)))
+
+
+def _several(domains: Iterable[str]) -> Iterable[str]:
+    if isinstance(domains, str):
+        raise ConfigurationError(f"trusted must be a tuple of domains, not the text {domains!r}")
+    return domains
+
+
+def _checked_domain(domain: str) -> str:
+    name = domain.lower().lstrip(".")
+    if not is_plain_host(name) or ":" in name or name.endswith("."):
+        raise ConfigurationError(f"a trusted domain must look like zoom.us, not {domain!r}")
+    return name
 
 
 #: Zoom for Government. Its file host is not published: give it as ``Hosts(file=…)`` if you know yours.

@@ -1,14 +1,14 @@
-"""Where a redirect may lead: https hosts of the service, or the hosts that the client was configured with."""
+"""Where a redirect may lead: https hosts at or below the trusted domains, or back to where it came from."""
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from typing import Any
 
 from yarl import URL
 
 from zra_async import errors
+from zra_async.core.address import is_loopback, is_plain_host
 from zra_async.core.operation import Operation
 from zra_async.core.wire import Reply
 
@@ -32,7 +32,7 @@ class Route:
         try:
             here = URL(self.url, encoded=True)
             target = here.join(URL(location, encoded=True)).with_fragment(None)
-            host = target.host or ""
+            host = target.raw_host or ""
         except ValueError:
             raise errors.UnsafeRedirect(operation.name, "a redirect without a usable Location") from None
         if not location or not host:
@@ -56,16 +56,9 @@ def is_trusted(target: URL, here: URL, trusted: Sequence[str]) -> bool:
     Yes for https to one of the ``trusted`` domains or below it, for the very origin that sent the redirect, and from
     one loopback address to another, which is how the sandbox stands for several hosts.
     """
-    if target.user is not None or target.password is not None:
+    host = (target.raw_host or "").lower()  # as it is connected to, and not as it is shown
+    if target.user is not None or target.password is not None or not is_plain_host(host):
         return False
-    host = (target.host or "").lower()
     if target.scheme == "https":
         return target.origin() == here.origin() or any(host == d or host.endswith(f".{d}") for d in trusted)
-    return target.scheme == "http" == here.scheme and _is_loopback(host) and _is_loopback(here.host or "")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return target.scheme == "http" == here.scheme and is_loopback(host) and is_loopback(here.raw_host or "")
