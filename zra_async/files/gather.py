@@ -4,29 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Sequence
 
 from zra_async.files.threads import ended
 
 _BATCH = 1024 * 1024
-_MOST_CHUNKS = 256  #: a call takes 1024 buffers at most, and tiny ones cost more than they hold
 
 
 class Gatherer:
-    """Writes to the file ``fd`` from its present position on. Call `flush` at the end, or `settle` after a failure."""
+    """Writes to the file ``fd`` from its present position on. Call `flush` at the end, or `settle` after a failure.
+
+    Chunks are copied to one of two buffers. That is cheaper than to keep a mebibyte of them: the memory that they free
+    together goes back to the system, and each page of it costs a fault when the next ones arrive.
+    """
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self._chunks: list[bytes] = []
-        self._size = 0
+        self._filling = memoryview(bytearray(_BATCH))
+        self._writing = memoryview(bytearray(_BATCH))
+        self._filled = 0
         self._job: asyncio.Future[None] | None = None
 
-    async def write(self, chunk: bytes) -> None:
+    async def write(self, chunk: bytes | bytearray | memoryview) -> None:
         """Take ``chunk``, and wait only while there is a full batch before it. Raises OSError of an earlier write."""
-        self._chunks.append(chunk)
-        self._size += len(chunk)
-        if self._size >= _BATCH or len(self._chunks) >= _MOST_CHUNKS:
-            await self._hand_over()
+        left = memoryview(chunk)
+        while left:
+            size = min(len(left), _BATCH - self._filled)
+            self._filling[self._filled : self._filled + size] = left[:size]
+            self._filled += size
+            left = left[size:]
+            if self._filled == _BATCH:
+                await self._hand_over()
 
     async def flush(self) -> None:
         """Write what is left and wait for it."""
@@ -35,15 +42,16 @@ class Gatherer:
 
     async def settle(self) -> None:
         """Wait for a write under way, whatever becomes of it; the rest is dropped."""
-        self._chunks = []
+        self._filled = 0
         if self._job is not None:
             await ended(self._job)
 
     async def _hand_over(self) -> None:
         await self._finish()
-        chunks, self._chunks, self._size = self._chunks, [], 0
-        if chunks:
-            self._job = asyncio.get_running_loop().run_in_executor(None, _write_all, self._fd, chunks)
+        batch = self._filling[: self._filled]
+        self._filling, self._writing, self._filled = self._writing, self._filling, 0
+        if batch:
+            self._job = asyncio.get_running_loop().run_in_executor(None, _write_all, self._fd, batch)
 
     async def _finish(self) -> None:
         if self._job is not None:
@@ -51,14 +59,6 @@ class Gatherer:
             self._job = None
 
 
-def _write_all(fd: int, chunks: Sequence[bytes]) -> None:
-    if not hasattr(os, "writev"):
-        chunks = [b"".join(chunks)]
-    left: list[bytes | memoryview] = list(chunks)
-    while left:
-        written = os.writev(fd, left) if hasattr(os, "writev") else os.write(fd, left[0])
-        while left and written >= len(left[0]):
-            written -= len(left[0])
-            del left[0]
-        if written:
-            left[0] = memoryview(left[0])[written:]
+def _write_all(fd: int, batch: memoryview) -> None:
+    while batch:
+        batch = batch[os.write(fd, batch) :]

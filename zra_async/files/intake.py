@@ -93,10 +93,11 @@ async def _spool(pieces: AsyncIterator[bytes], name: str, size: int | None) -> F
             async for piece in pieces:
                 if not isinstance(piece, (bytes, bytearray, memoryview)):  # pyright: ignore[reportUnnecessaryIsInstance]
                     raise InvalidArgument(f"the iterator must give bytes, not {type(piece).__name__}")
-                total += len(piece)
+                view = memoryview(piece).cast("B")
+                total += len(view)
                 if total > LARGEST_FILE or (size is not None and total > size):
                     raise _wrong_size(name, total, size)
-                await writer.write(bytes(piece))
+                await writer.write(view)
             await writer.flush()
         except OSError as problem:
             raise SourceError(f"{name!r} cannot be spooled to disk: {problem.strerror}") from problem
