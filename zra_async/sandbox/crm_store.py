@@ -125,11 +125,12 @@ class Crm:
 
     def task(self, task_id: str) -> dict[str, Any]:
         """Write a task as the service answers it: 404 where it is unknown or older than a day."""
-        self._settle()
+        # one reading of the clock for both: a task that ends in between would show no errors yet
+        now = self._settle()
         task = self._tasks.get(task_id)
         if task is None:
             raise ApiError(404, 404, "Task does not exist or has expired.")
-        return task.answer(self._clock.time())
+        return task.answer(now)
 
     # Records
 
@@ -157,12 +158,13 @@ class Crm:
         if self._registration is None:
             raise ApiError(409, 409, "Not connected to CRM API.")
 
-    def _settle(self) -> None:
+    def _settle(self) -> float:
         now = self._clock.time()
         while self._waiting and self._waiting[0].ends <= now:
             self._apply(self._waiting.popleft())
         while self._tasks and (oldest := next(iter(self._tasks.values()))).created + TASK_LIFETIME < now:
             del self._tasks[oldest.task_id]
+        return now
 
     def _apply(self, task: Task) -> None:
         records, task.records = task.records, ()
