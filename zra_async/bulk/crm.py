@@ -12,7 +12,7 @@ from zra_async.bulk.crm_input import Records
 from zra_async.bulk.crm_kinds import ACCOUNTS, CONTACTS, DEALS, LEADS
 from zra_async.bulk.crm_report import Failures, ImportReport, OnFailed
 from zra_async.bulk.polling import Polling
-from zra_async.bulk.progress import OnEvent, both
+from zra_async.bulk.job_events import OnEvent, both
 from zra_async.bulk.record_files import PathLike
 from zra_async.core.bucket import Lane
 from zra_async.core.events import Observer

@@ -159,7 +159,7 @@ def _checked_header(path: Path, cells: list[str], columns: frozenset[str], probl
     unknown = [name for name in header if name not in columns]
     twice = sorted({name for name in header if header.count(name) > 1})
     if unknown:
-        shown = ascii(", ".join(unknown))[:300]
+        shown = ", ".join(unknown).encode("utf-8", "replace").decode()[:300]
         problem = f"unknown in the header: {shown}; the columns are {', '.join(sorted(columns))}"
     elif twice:
         problem = f"twice in the header: {', '.join(twice)}"

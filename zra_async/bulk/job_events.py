@@ -1,0 +1,28 @@
+"""Who is told how far a job is: the observer of the client, and the callback of the caller."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from zra_async.core.events import JobProgress, Observer
+
+logger = logging.getLogger("zra_async")
+OnEvent = Callable[[JobProgress], None]
+
+
+def both(observer: Observer, on_event: OnEvent | None) -> OnEvent:
+    """Tell the client's observer, and the callback until it fails: that must not break the job."""
+    callback = on_event
+
+    def tell(progress: JobProgress) -> None:
+        nonlocal callback
+        observer(progress)
+        if callback is not None:
+            try:
+                callback(progress)
+            except Exception:
+                callback = None
+                logger.exception("the on_event callback failed; it is not called again")
+
+    return tell
