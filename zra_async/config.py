@@ -107,6 +107,9 @@ class ClientConfig:
         check_share(self.share)
         check_seconds("timeout", self.timeout)
         check_seconds("deadline", self.deadline)
+        object.__setattr__(self, "lane", checked_lane(self.lane))
+        if isinstance(self.limits, Mapping):
+            _check_rates(self.limits)
         if self.transfers.upload_concurrency + self.transfers.download_concurrency > self.network.file.connections:
             raise ConfigurationError("the file pool has fewer connections than uploads and downloads may run at once")
 
@@ -138,6 +141,20 @@ def check_share(share: float) -> None:
     """Refuse a share outside (0, 1]."""
     if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 < share <= 1:  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError(f"share must be a number above 0 and at most 1, not {share!r}")
+
+
+def checked_lane(lane: Lane | str) -> Lane:
+    """A lane, also by its name."""
+    try:
+        return Lane(lane)
+    except ValueError:
+        raise ConfigurationError(f"lane must be one of {', '.join(Lane)}, not {lane!r}") from None
+
+
+def _check_rates(rates: Mapping[Label, Rate]) -> None:
+    for label, rate in rates.items():
+        if label not in set(Label) or not isinstance(rate, Rate):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise ConfigurationError(f"limits must give a Rate for labels such as LIGHT, not {label!r}: {rate!r}")
 
 
 def check_seconds(name: str, value: float | None) -> None:

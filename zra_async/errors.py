@@ -248,9 +248,13 @@ class RateLimited(APIError):
 
 
 class ServerError(APIError):
-    """5xx: the service failed, after as many repeats as the retry policy allows."""
+    """5xx: the service failed, after as many repeats as the retry policy allows.
+
+    `resets_at` is when to come back, as an aware datetime, if the service said so.
+    """
 
     advice = "the service has trouble: try again later"
+    resets_at: datetime | None = None
 
 
 class TransportError(CallError):

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from zra_async import errors
 from zra_async.core.operation import Operation
 
-#: nobody waits longer than this for a Retry-After; a later instant is reported instead of waited for
+#: a Retry-After further ahead than this makes no sense
 _FURTHEST = timedelta(days=366)
 _TEAM_STRUCTURE_BUSY = 5004
 
@@ -89,7 +89,8 @@ class RetryPolicy:
 
     Every cause has a budget of its own: `rate` repeats after a 429, `server` after a 5xx, `transport` after a broken
     or refused connection. The n-th delay of a cause is drawn between 0 and ``base * 2**n``, at most `longest`
-    seconds (full jitter); the service's own Retry-After comes first and the drawn delay is added to it.
+    seconds (full jitter); the service's own Retry-After comes first and the drawn delay is added to it. A Retry-After
+    more than `patience` seconds away is not waited for: the error is raised, and tells when to come back.
     `RetryPolicy.none()` switches every repeat off.
     """
 
@@ -98,7 +99,14 @@ class RetryPolicy:
     transport: int = 3
     base: float = 0.5
     longest: float = 30.0
+    patience: float = 300.0
     random: Callable[[], float] = random.random
+
+    def __post_init__(self) -> None:
+        if min(self.rate, self.server, self.transport) < 0 or not (
+            self.base >= 0 and self.longest >= 0 and self.patience >= 0
+        ):
+            raise errors.ConfigurationError("the budgets and delays of a retry policy must not be negative")
 
     @classmethod
     def none(cls) -> RetryPolicy:
@@ -116,14 +124,18 @@ class RetryPolicy:
         if lost and not operation.retry_safe:
             return Stop(errors.AmbiguousWrite(operation.name, error))
         used: int = getattr(attempts, cause)
-        if used >= getattr(self, cause):
+        told = _told(error, now)
+        if used >= getattr(self, cause) or told > self.patience:
             return Stop(error)
-        return Wait(self._delay(used, error, now), cause, ambiguous=lost)
+        # the exponent is bounded because a large power of two is no float any more
+        drawn = self.random() * min(self.longest, self.base * 2.0 ** min(used, 64))
+        return Wait(told + drawn, cause, ambiguous=lost)
 
-    def _delay(self, used: int, error: errors.CallError, now: datetime) -> float:
-        drawn = self.random() * min(self.longest, self.base * 2.0**used)
-        told = getattr(error, "resets_at", None)
-        return drawn + (max(0.0, (told - now).total_seconds()) if told else 0.0)
+
+def _told(error: errors.CallError, now: datetime) -> float:
+    """How long the service asks to wait, in seconds."""
+    resets_at = error.resets_at if isinstance(error, (errors.RateLimited, errors.ServerError)) else None
+    return max(0.0, (resets_at - now).total_seconds()) if resets_at else 0.0
 
 
 def _cause(operation: Operation[Any], error: errors.CallError) -> Cause | None:

@@ -198,11 +198,10 @@ def _error(operation: Operation[Any], reply: Reply, envelope: _Envelope, now: da
         "errors": [dict(e) for e in envelope.errors or ()],
     }
     status = reply.status if reply.status >= 400 else _STATUS_OF_CODE.get(code or 0, 400)
+    resets_at = parse_retry_after(reply.headers.get("Retry-After"), now)
     if status == 429 or (status == 400 and code in _RATE_CODES):
         kind = limit_kind(operation, reply.headers, message)
-        return errors.RateLimited(
-            operation.name, kind=kind, resets_at=parse_retry_after(reply.headers.get("Retry-After"), now), **details
-        )
+        return errors.RateLimited(operation.name, kind=kind, resets_at=resets_at, **details)
     scopes = _scopes_in(message)
     if scopes or code in _MISSING_SCOPE_CODES:
         return errors.MissingScopes(operation.name, scopes=scopes or operation.scopes, **details)
@@ -210,8 +209,11 @@ def _error(operation: Operation[Any], reply: Reply, envelope: _Envelope, now: da
         return errors.AuthenticationFailed(operation.name, **details)
     if status == 400 and code == 300 and "page token" in message:
         return errors.PageTokenExpired(operation.name, **details)
-    kind_of_error = _ERROR_OF_STATUS.get(status) or (errors.ServerError if status >= 500 else errors.APIError)
-    return kind_of_error(operation.name, **details)
+    if status >= 500:
+        error = errors.ServerError(operation.name, **details)
+        error.resets_at = resets_at
+        return error
+    return _ERROR_OF_STATUS.get(status, errors.APIError)(operation.name, **details)
 
 
 _STATUS_OF_CODE = {124: 401, 30031004: 401, 429: 429, 4001: 429, 1004: 403, 5001: 403, 1005: 404, 5011: 404}
