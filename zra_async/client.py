@@ -332,6 +332,7 @@ class ZRAClient(Namespaces):
             incremental=incremental,
             concurrency=concurrency,
             on_event=on_event,
+            observer=self._session.observe,
         )
 
     def export_records(
@@ -355,7 +356,14 @@ class ZRAClient(Namespaces):
         from zra_async.bulk.records import RecordStream
 
         return RecordStream(
-            self, streams=streams, since=since, until=until, concurrency=concurrency, on_event=on_event
+            self,
+            self._session.spawn,
+            streams=streams,
+            since=since,
+            until=until,
+            concurrency=concurrency,
+            on_event=on_event,
+            observer=self._session.observe,
         )
 
     async def call(

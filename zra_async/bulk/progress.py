@@ -1,28 +1,74 @@
-"""Who is told how far a job is: the observer of the client, and the callback of the caller."""
+"""How far an export is, told after every commit."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from typing import cast
 
-from zra_async.core.events import JobProgress, Observer
+from zra_async.bulk.report import UnitCounts
+from zra_async.bulk.streams import UnitKind
+from zra_async.bulk.units import Outcome
+from zra_async.core.events import JobProgress, Observer, quiet
 
-logger = logging.getLogger("zra_async")
 OnEvent = Callable[[JobProgress], None]
 
+#: the stream after which the units of a kind are called
+NAMES: Mapping[UnitKind, str] = {
+    "conversation": "conversations",
+    "deal": "deals",
+    "team": "teams",
+    "user": "playlists",
+    "indicator": "indicators",
+    "meeting": "scheduled_meetings",
+}
 
-def both(observer: Observer, on_event: OnEvent | None) -> OnEvent:
-    """Tell the client's observer, and the callback until it fails: that must not break the job."""
-    callback = on_event
 
-    def tell(progress: JobProgress) -> None:
-        nonlocal callback
-        observer(progress)
-        if callback is not None:
-            try:
-                callback(progress)
-            except Exception:
-                callback = None
-                logger.exception("the on_event callback failed; it is not called again")
+class Tally:
+    """Counts the units of each kind, and tells the observers. A total is known once the list was read to its end."""
 
-    return tell
+    def __init__(self, *observers: OnEvent | None) -> None:
+        # an observer of one kind of event is told of no other
+        self._observers = [quiet(cast("Observer", observer)) for observer in observers if observer is not None]
+        self._done: dict[UnitKind, int] = {}
+        self._failed: dict[UnitKind, int] = {}
+        self._left: dict[UnitKind, int] = {}
+        self._listed: set[UnitKind] = set()
+
+    def begin(self, done: Mapping[UnitKind, UnitCounts], waiting: Mapping[UnitKind, int]) -> None:
+        """Take over what an interrupted run has done."""
+        for kind, counts in done.items():
+            self._done[kind] = counts.done + counts.deleted
+        self._left.update(waiting)
+
+    @property
+    def left(self) -> int:
+        """How many units are known and not finished."""
+        return sum(self._left.values())
+
+    def found(self, kind: UnitKind, units: int) -> None:
+        """More units are to be read."""
+        self._left[kind] = self._left.get(kind, 0) + units
+
+    def listed(self, kind: UnitKind) -> None:
+        """All units of a kind are known."""
+        self._listed.add(kind)
+        self._tell(kind)
+
+    def finished(self, outcomes: Iterable[Outcome]) -> None:
+        """Units were committed."""
+        kinds: set[UnitKind] = set()
+        for outcome in outcomes:
+            kind = outcome.unit.kind
+            kinds.add(kind)
+            self._left[kind] = self._left.get(kind, 0) - 1
+            counter = self._failed if outcome.state == "failed" else self._done
+            counter[kind] = counter.get(kind, 0) + 1
+        for kind in kinds:
+            self._tell(kind)
+
+    def _tell(self, kind: UnitKind) -> None:
+        done, failed = self._done.get(kind, 0), self._failed.get(kind, 0)
+        total = done + failed + max(0, self._left.get(kind, 0)) if kind in self._listed else None
+        event = JobProgress("export", NAMES[kind], done, failed, total)
+        for observer in self._observers:
+            observer(event)

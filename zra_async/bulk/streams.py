@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -23,14 +24,16 @@ UnitKind = Literal["conversation", "deal", "team", "user", "indicator", "meeting
 class StreamSpec:
     """One stream: its lines are of the type `row` and come from units of one kind, such as a conversation.
 
-    `lists` are the operations that find the units (one call a page), `reads` those that are called for every unit.
-    Streams that read the same operation share the call.
+    `lists` are the operations that find the units (one call a page), `reads` those that are called for every unit (one
+    call, or one a page where there is much). Streams that read the same operation share the call. `key` are the columns
+    that name the unit in a line.
     """
 
     name: str
     unit: UnitKind
     row: type[msgspec.Struct]
     summary: str
+    key: tuple[str, ...]
     lists: tuple[Operation[Any], ...]
     reads: tuple[Operation[Any], ...] = ()
     default: bool = False
@@ -45,6 +48,8 @@ class StreamSpec:
 
 _CONVERSATIONS = (conversations.LIST,)
 _TEAMS = (teams.LIST,)
+#: every download asks for a link of its own, since the one that came with the detail may have expired in the queue
+_DOWNLOAD_LINK = dataclasses.replace(conversations.GET, name="conversations.download_recording")
 
 
 def _of_conversation(
@@ -60,6 +65,7 @@ def _of_conversation(
         unit="conversation",
         row=row,
         summary=summary,
+        key=("conversation_id",),
         lists=_CONVERSATIONS,
         reads=(conversations.GET, *reads),
         default=default,
@@ -90,12 +96,15 @@ _ALL = (
     _of_conversation("scorecards", rows.ScorecardRow, "ratings by coaches", content.SCORECARDS),
     _of_conversation("scorecard_questions", rows.ScorecardQuestionRow, "their single questions", content.SCORECARDS),
     _of_conversation("comments", rows.CommentRow, "comments of colleagues", comments.LIST),
-    _of_conversation("recordings", rows.RecordingRow, "recordings as files, only when asked for by name"),
+    _of_conversation(
+        "recordings", rows.RecordingRow, "recordings as files, only when asked for by name", _DOWNLOAD_LINK
+    ),
     StreamSpec(
         name="deals",
         unit="deal",
         row=rows.DealRow,
         summary="each deal, list and detail merged",
+        key=("deal_id",),
         lists=(deals.LIST,),
         reads=(deals.GET,),
         default=True,
@@ -105,6 +114,7 @@ _ALL = (
         unit="deal",
         row=rows.DealActivityRow,
         summary="conversations and messages of each deal",
+        key=("deal_id",),
         lists=(deals.LIST,),
         reads=(deals.GET, deals.ACTIVITIES),
     ),
@@ -113,6 +123,7 @@ _ALL = (
         unit="team",
         row=rows.TeamRow,
         summary="each team and its place in the hierarchy",
+        key=("team_id",),
         lists=_TEAMS,
     ),
     StreamSpec(
@@ -120,6 +131,7 @@ _ALL = (
         unit="team",
         row=rows.TeamUserRow,
         summary="who belongs to which team",
+        key=("team_id",),
         lists=_TEAMS,
         reads=(team_people.LIST_MEMBERS,),
     ),
@@ -128,6 +140,7 @@ _ALL = (
         unit="team",
         row=rows.TeamUserRow,
         summary="who manages which team",
+        key=("team_id",),
         lists=_TEAMS,
         reads=(team_people.LIST_MANAGERS,),
     ),
@@ -136,7 +149,8 @@ _ALL = (
         unit="user",
         row=rows.PlaylistRow,
         summary="the playlists of every user that the other streams or the teams name",
-        lists=(teams.UNASSIGNED_USERS,),
+        key=("user_id",),
+        lists=(teams.LIST, team_people.LIST_MEMBERS, team_people.LIST_MANAGERS, teams.UNASSIGNED_USERS),
         reads=(playlists.LIST,),
     ),
     StreamSpec(
@@ -144,6 +158,7 @@ _ALL = (
         unit="indicator",
         row=Indicator,
         summary="the account's indicator settings",
+        key=("id",),
         lists=(indicators.LIST,),
     ),
     StreamSpec(
@@ -151,6 +166,7 @@ _ALL = (
         unit="meeting",
         row=Meeting,
         summary="meetings that are scheduled",
+        key=("event_id", "user_id", "start_time"),
         lists=(meetings.LIST,),
     ),
 )

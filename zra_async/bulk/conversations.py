@@ -1,0 +1,141 @@
+"""Conversations as units of an export: the list by processing time, and everything about one of them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Collection, Sequence
+from datetime import UTC
+from pathlib import Path
+
+import msgspec
+
+from zra_async import errors
+from zra_async.api import comments, content
+from zra_async.api import conversations as api
+from zra_async.api.conversation_models import Conversation, ConversationDetail
+from zra_async.api.merge import merge_analysis, merge_speakers
+from zra_async.bulk import rows
+from zra_async.bulk.sources import Calls, Gone, NotReady, Reading, version_of
+from zra_async.bulk.streams import STREAMS, UnitKind
+from zra_async.bulk.units import Listed, Waiting
+from zra_async.bulk.window import Window
+
+#: how the service refuses what is not analysed yet
+_IN_PROCESSING = 5004
+_FROM_INTERACTIONS = ("participants", "transcripts")
+_FROM_ANALYSIS = tuple(name for name, spec in STREAMS.items() if content.CONTENT_ANALYSIS in spec.reads)
+_FROM_SCORECARDS = ("scorecards", "scorecard_questions")
+
+Found = dict[str, Sequence[msgspec.Struct]]
+
+
+class Conversations:
+    """The conversations of a period. ``recordings`` is the folder for the files, where they are wanted."""
+
+    kind: UnitKind = "conversation"
+    unchanged_too: bool
+
+    def __init__(
+        self,
+        calls: Calls,
+        streams: Collection[str],
+        window: Window,
+        *,
+        unchanged_too: bool,
+        recordings: Path | None = None,
+    ) -> None:
+        self.unchanged_too = unchanged_too
+        self.complete = window.unbounded
+        self._calls = calls
+        self._window = window
+        self._recordings = recordings
+        self._speech = any(name in streams for name in _FROM_INTERACTIONS)
+        self._analysis = any(name in streams for name in _FROM_ANALYSIS)
+        self._scorecards = any(name in streams for name in _FROM_SCORECARDS)
+        self._comments = "comments" in streams
+        self._decoder = msgspec.json.Decoder(Conversation)
+
+    async def pages(self) -> AsyncGenerator[Sequence[Listed]]:
+        """List them."""
+        begin, end = self._window.since, self._window.until
+        pages = self._calls.zra.conversations.list(
+            period_type=None if self._window.unbounded else "iqProcessedTime", from_=begin, to=end
+        )
+        async for page in self._calls.pages(api.LIST, pages):
+            yield [_listed(conversation) for conversation in page.items]
+
+    async def read(self, unit: Waiting) -> Reading | None:
+        """Read one conversation with all that is wanted of it."""
+        detail = await self._detail(unit.id)
+        if not unit.payload:
+            return None
+        listed = self._decoder.decode(unit.payload)
+        found: Found = {"conversations": [rows.conversation_row(listed, detail)]}
+        try:
+            await self._content(unit.id, found)
+            await self._recording(unit.id, detail, found)
+        except errors.NotFound:
+            await self._detail(unit.id)  # if the whole conversation is gone, that is what there is to say
+            raise
+        except errors.PermissionDenied as refusal:
+            if refusal.code == _IN_PROCESSING:
+                raise NotReady from None
+            raise
+        host = detail.host_id or listed.host_id
+        return Reading(found, [host] if host else ())
+
+    async def _detail(self, conversation_id: str) -> ConversationDetail:
+        try:
+            return await self._calls.one(api.GET, self._calls.zra.conversations.get(conversation_id))
+        except errors.NotFound:
+            raise Gone from None
+
+    async def _content(self, conversation_id: str, found: Found) -> None:
+        calls, zra = self._calls, self._calls.zra
+        if self._speech:
+            spoken = merge_speakers(
+                await calls.all(content.INTERACTIONS, lambda: zra.conversations.interactions(conversation_id))
+            )
+            found["participants"] = rows.participant_rows(conversation_id, spoken)
+            found["transcripts"] = rows.transcript_rows(conversation_id, spoken)
+        if self._analysis:
+            await self._findings(conversation_id, found)
+        if self._scorecards:
+            cards = await calls.all(content.SCORECARDS, lambda: zra.conversations.scorecards(conversation_id))
+            found["scorecards"] = rows.scorecard_rows(conversation_id, cards)
+            found["scorecard_questions"] = rows.scorecard_question_rows(conversation_id, cards)
+        if self._comments:
+            written = await calls.all(comments.LIST, lambda: zra.comments.list(conversation_id))
+            found["comments"] = rows.comment_rows(conversation_id, written)
+
+    async def _findings(self, conversation_id: str, found: Found) -> None:
+        conversations = self._calls.zra.conversations
+        pages = await self._calls.all(
+            content.CONTENT_ANALYSIS, lambda: conversations.content_analysis(conversation_id, analysis_type="all")
+        )
+        merged = pages[0] if len(pages) == 1 else merge_analysis(pages)
+        found["topics"] = rows.finding_rows(conversation_id, merged.topics)
+        found["next_steps"] = rows.finding_rows(conversation_id, merged.next_steps)
+        found["questions"] = rows.finding_rows(conversation_id, merged.good_questions)
+        found["indicator_mentions"] = rows.finding_rows(conversation_id, merged.indicators)
+        found["chapters"] = rows.chapter_rows(conversation_id, merged)
+        found["deal_memos"] = rows.deal_memo_rows(conversation_id, merged)
+        found["playbooks"] = rows.playbook_rows(conversation_id, merged)
+
+    async def _recording(self, conversation_id: str, detail: ConversationDetail, found: Found) -> None:
+        if self._recordings is None or detail.download_link is None:
+            return
+        # an id is no safe name, and two recordings may have the same one: each gets a folder of its own
+        folder = self._recordings / version_of(conversation_id.encode())
+        folder.mkdir(parents=True, exist_ok=True)
+        done = self._calls.zra.conversations.download_recording(conversation_id, to=folder, overwrite=True)
+        file = await self._calls.one(api.GET, done)
+        place = file.path.relative_to(self._recordings.parent).as_posix()
+        found["recordings"] = [rows.RecordingRow(conversation_id, place, file.size)]
+
+
+def _listed(conversation: Conversation) -> Listed:
+    payload = msgspec.json.encode(conversation)
+    processed = conversation.iq_processed_time
+    at = processed.astimezone(UTC).isoformat() if processed else ""
+    processing = bool(conversation.processing_analysis)
+    return Listed(conversation.conversation_id, at or version_of(payload), payload, processing, at)

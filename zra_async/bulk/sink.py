@@ -1,0 +1,230 @@
+"""Lines on their way to files: JSONL segments that never hold more than the ledger says.
+
+All of this runs in the ledger's thread. A segment that is full, or whose run is over, is closed: its sha256 is noted,
+and it never changes again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sqlite3
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from zra_async.bulk.rows import Row
+from zra_async.bulk.streams import STREAMS
+from zra_async.bulk.units import Outcome
+from zra_async.errors import LedgerError
+
+#: the stream that tells which units were written and which are gone; always written
+UNITS = "units"
+SEGMENT_BYTES = 64 * 1024**2
+
+_NAME = re.compile(rf"({'|'.join([*STREAMS, UNITS])})-\d{{5,}}\.jsonl")
+_FLAGS = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_BLOCK = 1024**2
+_ENCODER = msgspec.json.Encoder()
+
+
+class UnitRow(Row, frozen=True, gc=False):
+    """A unit that a run has written (`exported`) or found to be gone (`deleted`).
+
+    The lines of a unit are its present ones when their `_run` is that of its last line here, and that is `exported`.
+    """
+
+    kind: str
+    id: str
+    state: str
+    at: datetime
+
+
+class Segment:
+    """The open segment of one stream."""
+
+    def __init__(self, path: Path, number: int, size: int = 0, records: int = 0) -> None:
+        self.path = path
+        self.number = number
+        self.size = size
+        self.records = records
+        self.dirty = False
+        self._hash = hashlib.sha256()
+        self._fd = os.open(path, _FLAGS, 0o666)
+        try:
+            # behind the last commit stands what a killed process has written without noting it
+            os.ftruncate(self._fd, size)
+            os.lseek(self._fd, size, os.SEEK_SET)
+            self._read_hash()
+        except BaseException:
+            os.close(self._fd)
+            raise
+
+    def append(self, lines: bytes, records: int) -> None:
+        """Write whole lines at the end."""
+        view = memoryview(lines)
+        while view:
+            view = view[os.write(self._fd, view) :]
+        self._hash.update(lines)
+        self.size += len(lines)
+        self.records += records
+        self.dirty = True
+
+    def sync(self) -> None:
+        """Bring it to the disk."""
+        os.fsync(self._fd)
+        self.dirty = False
+
+    def close(self) -> str:
+        """Close the file and return the sha256 of its content."""
+        os.close(self._fd)
+        return self._hash.hexdigest()
+
+    def _read_hash(self) -> None:
+        if self.size:
+            with self.path.open("rb") as file:
+                while block := file.read(_BLOCK):
+                    self._hash.update(block)
+
+
+class Segments:
+    """The segments of a folder, one open for each stream that is written to. It is a `Writer` for the ledger."""
+
+    def __init__(self, folder: Path, run: int, *, limit: int = SEGMENT_BYTES) -> None:
+        self._folder = folder
+        self._run = run
+        self._limit = limit
+        self._open: dict[str, Segment] = {}
+        self._begun = False  # a segment was made since the last sync
+        self._stamp = f',"_run":{run}}}\n'.encode()
+
+    def recover(self, connection: sqlite3.Connection) -> None:
+        """Make the files what the ledger says they are: longer ones are cut, unknown ones removed, missing ones told.
+
+        Raises `LedgerError` where a file is shorter than it was when it was noted, or gone.
+        """
+        known: set[str] = set()
+        for stream, number, run, file, size, records, digest in connection.execute("SELECT * FROM segment").fetchall():
+            known.add(file)
+            self._check(self._folder / file, size)
+            if digest is None:
+                self._open[stream] = Segment(self._folder / file, number, size, records)
+                if run != self._run:
+                    self._finish(connection, stream)
+        for path in list(self._folder.iterdir()):
+            if path.name not in known and _NAME.fullmatch(path.name):
+                path.unlink()
+
+    def write(self, connection: sqlite3.Connection, outcome: Outcome) -> None:
+        """Append the lines of a unit, each with the number of this run, and a line about the unit itself."""
+        for part in outcome.parts:
+            if part.records:
+                # a line break inside a text is escaped, so this is the end of a line and nothing else
+                self._append(connection, part.stream, part.lines.replace(b"}\n", self._stamp), part.records)
+        unit = outcome.unit
+        state = "exported" if outcome.state == "done" else "deleted"
+        line = _ENCODER.encode_lines([UnitRow(unit.kind, unit.id, state, datetime.now(UTC).replace(microsecond=0))])
+        self._append(connection, UNITS, line.replace(b"}\n", self._stamp), 1)
+
+    def sync(self, connection: sqlite3.Connection) -> None:
+        """Bring the segments to the disk, then their sizes into the ledger."""
+        for stream, segment in self._open.items():
+            if segment.dirty:
+                segment.sync()
+                self._note(connection, stream, segment)
+        if self._begun:
+            sync_folder(self._folder)
+            self._begun = False
+
+    def close(self, connection: sqlite3.Connection) -> None:
+        """Close every segment for good."""
+        self.sync(connection)
+        for stream in list(self._open):
+            self._finish(connection, stream)
+
+    def abandon(self) -> None:
+        """Let go of the files as they are."""
+        for segment in self._open.values():
+            segment.close()
+        self._open.clear()
+
+    def _append(self, connection: sqlite3.Connection, stream: str, lines: bytes, records: int) -> None:
+        segment = self._open.get(stream)
+        if segment is not None and segment.size and segment.size + len(lines) > self._limit:
+            segment.sync()
+            self._note(connection, stream, segment)
+            self._finish(connection, stream)
+            segment = None
+        if segment is None:
+            segment = self._open[stream] = self._begin(connection, stream)
+        segment.append(lines, records)
+
+    def _begin(self, connection: sqlite3.Connection, stream: str) -> Segment:
+        last: int | None = connection.execute("SELECT max(number) FROM segment WHERE stream = ?", (stream,)).fetchone()[
+            0
+        ]
+        number = (last or 0) + 1
+        file = f"{stream}-{number:05}.jsonl"
+        connection.execute("INSERT INTO segment VALUES (?, ?, ?, ?, 0, 0, NULL)", (stream, number, self._run, file))
+        self._begun = True
+        return Segment(self._folder / file, number)
+
+    def _note(self, connection: sqlite3.Connection, stream: str, segment: Segment) -> None:
+        connection.execute(
+            "UPDATE segment SET bytes = ?, records = ? WHERE stream = ? AND number = ?",
+            (segment.size, segment.records, stream, segment.number),
+        )
+
+    def _finish(self, connection: sqlite3.Connection, stream: str) -> None:
+        segment = self._open.pop(stream)
+        connection.execute(
+            "UPDATE segment SET sha256 = ? WHERE stream = ? AND number = ?", (segment.close(), stream, segment.number)
+        )
+
+    @staticmethod
+    def _check(path: Path, size: int) -> None:
+        try:
+            found = path.stat().st_size
+        except FileNotFoundError:
+            found = -1
+        if found < size:
+            what = "is missing" if found < 0 else f"has {found} bytes where {size} were written"
+            raise LedgerError(f"{path} {what}: the folder was changed; begin anew in another one")
+
+
+def write_atomically(path: Path, content: Iterable[bytes]) -> None:
+    """Replace a file so that it holds either the new content or the old one, whatever happens."""
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        for piece in content:
+            file.write(piece)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring the names of new files to the disk."""
+    if os.name == "nt":
+        return  # a folder cannot be opened there
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def begin_folder(folder: Path, *, fresh: bool) -> None:
+    """Make the folder, and refuse one that holds an export without its ledger. Raises `LedgerError`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        leftovers: list[Any] = [path.name for path in folder.iterdir() if _NAME.fullmatch(path.name)] if fresh else []
+    except OSError as problem:
+        raise LedgerError(f"the folder {folder} cannot be used: {problem.strerror}") from problem
+    if leftovers:
+        raise LedgerError(f"{folder} holds {leftovers[0]} but no ledger: choose another folder, or empty this one")
