@@ -26,8 +26,10 @@ COMMANDS = {
     "check": Entry("check", "Find out what is wrong with credentials, scopes, clock or network."),
     "list": Entry("listing", "Print the items of a list, such as conversations."),
     "get": Entry("getting", "Print single things, by their ids."),
+    "export": Entry("export", "Export the account into a folder, or bring that folder up to date."),
     "upload": Entry("upload", "Upload a recording, and make a conversation of it."),
     "download": Entry("download", "Download the recordings of conversations."),
+    "crm": Entry("crm", "Import accounts, contacts, deals and leads from files."),
     "call": Entry("calling", "Call any operation of the API by its name."),
 }
 

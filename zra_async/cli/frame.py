@@ -59,25 +59,25 @@ def say(text: str) -> None:
 
 
 def subcommand(
-    name: str, *, shows: bool = True, continues: bool = False, on_interrupt: Exit = Exit.INTERRUPTED
+    name: str, *, shows: bool = True, continues: bool = False, short_help: str | None = None
 ) -> Callable[[Work], click.Command]:
     """Make a command of an async function, which gets a `Frame` and its own options.
 
     ``shows``: it has data for stdout, so it takes the options for its format. ``continues``: the same command line
-    goes on where an interrupted one stopped. ``on_interrupt``: the exit code of a run that Ctrl-C has ended.
+    goes on where an interrupted one stopped.
     """
 
     def decorate(work: Work) -> click.Command:
         @functools.wraps(work)
         def callback(**params: Any) -> int:
             frame = _frame(params, shows=shows, continues=continues)
-            return _drive(functools.partial(work, frame, **params), frame, on_interrupt)
+            return _drive(functools.partial(work, frame, **params), frame, Exit.INTERRUPTED)
 
         own = callback.__dict__.pop("__click_params__", [])  # click keeps them last to first
         dressed = connection_options(callback)
         dressed = output_options(dressed) if shows else dressed
         dressed.__dict__["__click_params__"] += own
-        return click.command(name)(dressed)
+        return click.command(name, short_help=short_help)(dressed)
 
     return decorate
 

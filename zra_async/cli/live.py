@@ -23,7 +23,7 @@ _BAR = 24
 
 
 @asynccontextmanager
-async def watched(title: str, snapshot: Snapshot, *, every: float, quiet: bool = False) -> AsyncGenerator[Board]:
+async def watched(title: str, snapshot: Snapshot, every: float, quiet: bool) -> AsyncGenerator[Board]:
     """A board that is shown for as long as the block lasts.
 
     ``every`` is how many seconds lie between two lines where stderr is no terminal; ``quiet`` shows nothing.

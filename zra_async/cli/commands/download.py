@@ -44,7 +44,7 @@ async def command(frame: Frame, ids: tuple[str, ...], to: Path, overwrite: bool,
     """
     wanted = given_ids(ids)
     async with frame.open() as zra:
-        async with watched("downloading", zra.limits.snapshot, every=every, quiet=quiet) as board:
+        async with watched("downloading", zra.limits.snapshot, every, quiet) as board:
             run = Run(zra, board, overwrite, total=len(wanted))
             if len(wanted) == 1:
                 await run.one(wanted[0], to)

@@ -31,13 +31,18 @@ async def command(frame: Frame, resource: str, words: tuple[str, ...], limit: in
       comments, speakers, scorecards CONVERSATION_ID
       analysis CONVERSATION_ID analysis_type=all
       activities DEAL_ID, members TEAM_ID, managers TEAM_ID, playlists USER_ID
-      operations: what zra call can call; it needs no account
+      operations: what zra call can call, and streams: what zra export can export
 
     Filters are those of the API, such as from=2025-01-01 to=2025-02-01 or conversation_type=phone. Every page is
     read, as fast as the account's rate limits allow.
     """
     if resource in {"operations", "operation"}:
         await frame.output.pages(in_one_page(map(_described, OPERATIONS.values())), ("name", "title", "label", "takes"))
+        return Exit.OK
+    if resource in {"streams", "stream"}:
+        from zra_async.cli.commands.export import described  # brings the whole of bulk along
+
+        await frame.output.pages(in_one_page(described()), ("stream", "default", "holds", "costs"))
         return Exit.OK
     row = listed(resource)
     operation = OPERATIONS[row.operation]

@@ -58,7 +58,7 @@ async def command(
     place = journal or recording.with_name(f"{recording.name}.zra")
     async with frame.open() as zra:
         title = f"uploading {recording.name}"
-        async with watched(title, zra.limits.snapshot, every=every, quiet=quiet) as board:
+        async with watched(title, zra.limits.snapshot, every, quiet) as board:
 
             def moved(sent: int, total: int | None) -> None:
                 board.update(recording.name, sent, 0, total, measured_in_bytes=True)
@@ -72,7 +72,9 @@ async def command(
             if journal is None:
                 _remove(place)
             if wait:
+                board.update("analysis", 0, 0, 1)
                 await until_processed(zra, result["conversation_id"])
+                board.update("analysis", 1, 0, 1)
                 result["processed"] = True
         frame.output.one(result)
     return Exit.OK

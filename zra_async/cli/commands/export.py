@@ -1,0 +1,125 @@
+"""``zra export``: the account in a folder, and the folder up to date."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from zra_async.bulk.report import ExportReport
+from zra_async.bulk.streams import STREAMS, StreamSpec, select
+from zra_async.cli.exits import Exit
+from zra_async.cli.failures import UsageProblem
+from zra_async.cli.frame import Frame, say, subcommand
+from zra_async.cli.live import progress_options, watched
+from zra_async.cli.tables import Layout
+from zra_async.cli.values import instant
+from zra_async.cli.wording import count, duration, rate
+
+_SHOWN = 10
+
+
+def _time(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:  # noqa: ARG001
+    return None if value is None else instant(f"--{param.name}", value)
+
+
+@subcommand("export", continues=True)
+@click.option("--to", type=click.Path(file_okay=False, path_type=Path), help="The folder; made where there is none.")
+@click.option("--streams", metavar="A,B", help="Which streams; zra list streams names them with their costs.")
+@click.option("--all", "everything", is_flag=True, help="Every stream but the recordings.")
+@click.option("--since", callback=_time, metavar="TIME", help="Conversations analysed from then on.")
+@click.option("--until", callback=_time, metavar="TIME", help="Conversations analysed up to then.")
+@click.option("--full", is_flag=True, help="Read everything anew, not only what came since the last run.")
+@click.option("--concurrency", type=click.IntRange(1), metavar="N", help="Units at once; by default what rates allow.")
+@progress_options
+async def command(
+    frame: Frame,
+    to: Path | None,
+    streams: str | None,
+    everything: bool,
+    full: bool,
+    every: float,
+    quiet: bool,
+    **bounds: Any,
+) -> Exit:
+    """Export the account into a folder, as fast as its rate limits allow, or bring that folder up to date.
+
+    The same command goes on after an interruption of any kind: nothing is lost and nothing is there twice. Each
+    stream becomes JSON lines; manifest.json lists the files. What cannot be read is in failed.jsonl, the next run
+    tries it again, and the exit code is 3.
+    """
+    if to is None:
+        raise UsageProblem("give the folder: --to FOLDER")
+    if everything and streams:
+        raise UsageProblem("--all and --streams exclude each other")
+    wanted = "all" if everything else streams
+    select(wanted)  # a misspelt name is told before anything is opened
+    async with frame.open() as zra, watched(f"exporting to {to}", zra.limits.snapshot, every, quiet) as board:
+        report = await zra.export(to, streams=wanted, incremental=not full, on_event=board.observe, **bounds)
+    tell(report)
+    frame.output.report(data(report), lambda: text(report))
+    return Exit.PARTIAL if report.partial else Exit.OK
+
+
+def tell(report: ExportReport) -> None:
+    """Say what is missing, on stderr."""
+    for failure in report.failures[:_SHOWN]:
+        say(f"{failure.kind} {failure.id}: {failure.reason}")
+    if report.partial:
+        where = f"{report.folder / 'failed.jsonl'} has them all; " if report.folder else ""
+        say(f"{count(report.failed, 'unit')} could not be read: {where}the same command tries them again")
+    waiting = sum(counts.in_processing for counts in report.units.values())
+    if waiting:
+        say(f"{count(waiting, 'conversation')} still in processing: the next run brings them")
+
+
+def data(report: ExportReport) -> dict[str, Any]:
+    """The report as plain values."""
+    plain: dict[str, Any] = msgspec.to_builtins(report, enc_hook=str)
+    return plain | {"failed": report.failed, "partial": report.partial}
+
+
+def text(report: ExportReport) -> str:
+    """The report for people."""
+    rows = [{"stream": name, "records": records} for name, records in report.records.items()]
+    layout = Layout.of(rows, ("stream", "records")) if rows else None
+    table = layout.head() + "".join(map(layout.line, rows)) if layout else ""
+    return table + summary(report) + "\n"
+
+
+def summary(report: ExportReport) -> str:
+    """How much was read and how fast, in one line."""
+    calls = sum(report.calls.values())
+    return (
+        f"{count(sum(report.records.values()), 'record')} in {duration(report.seconds)}: {count(calls, 'call')}, "
+        f"{rate(calls, report.seconds, 'calls')} ({_by_label(report.calls)}); 429s: {report.refused}"
+    )
+
+
+def _by_label(calls: Mapping[str, int]) -> str:
+    return ", ".join(f"{label} {number:,}" for label, number in calls.items() if number) or "none"
+
+
+def described() -> list[dict[str, Any]]:
+    """Every stream with what it costs, for ``zra list streams``."""
+    return [
+        {"stream": name, "default": spec.default, "holds": spec.summary, "costs": _cost(spec)}
+        for name, spec in STREAMS.items()
+    ]
+
+
+def _cost(spec: StreamSpec) -> str:
+    """What a stream costs in calls, in few words; streams that read the same share the call."""
+    pages = Counter(operation.label.value for operation in spec.lists)
+    each = Counter(operation.label.value for operation in {row.name: row for row in spec.reads}.values())
+    reads = f"{_sum(each)} a {spec.unit}, " if each else ""
+    return f"{reads}{_sum(pages)} a page"
+
+
+def _sum(labels: Mapping[str, int]) -> str:
+    return " + ".join(f"{number} {label}" for label, number in labels.items())
