@@ -14,7 +14,7 @@ from msgspec import UNSET, UnsetType
 
 from zra_async.core.operation import ListOperation, Operation, deprecated_twin
 from zra_async.core.pages import Pages
-from zra_async.errors import CallError, InvalidArgument, PartlyDone
+from zra_async.errors import InvalidArgument, PartlyDone, ZRAError
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -184,6 +184,10 @@ def aware(name: str, value: datetime) -> datetime:
         raise InvalidArgument(f"{name} must be a datetime, not {type(value).__name__}")
     if value.tzinfo is None or value.utcoffset() is None:
         raise InvalidArgument(f"{name} must be an aware datetime: add a tzinfo, for example datetime.UTC")
+    try:
+        value.astimezone(UTC)
+    except OverflowError:
+        raise InvalidArgument(f"{name} is out of range: {value.isoformat()} has no UTC form") from None
     return value
 
 
@@ -227,7 +231,7 @@ async def in_pieces(
     for start in range(0, len(values), size):
         try:
             answers.append(await one(values[start : start + size]))
-        except CallError as error:
+        except ZRAError as error:
             if len(values) <= size:
                 raise
             raise PartlyDone(

@@ -46,7 +46,15 @@ def _parse(data: bytes) -> Any:
         # The standard parser takes lone surrogates, NaN and a byte order mark, where msgspec stops.
         return json.loads(data)
     except ValueError:
-        raise ValueError(f"it begins with {data[:60]!r}" if data else "it is empty") from None
+        raise ValueError(_what_is_wrong(data)) from None
+
+
+def _what_is_wrong(data: bytes) -> str:
+    start = data.lstrip()[:1]
+    if not start:
+        return "it is empty"
+    # what looks like JSON may be a page that was cut off, with links in it that must not be shown
+    return "it is cut off or broken" if start in b'{["' else f"it begins with {data[:60]!r}"
 
 
 def _type_info(kind: Any, _known: dict[Any, inspect.Type] = {}) -> inspect.Type:  # noqa: B006 (a cache on purpose)

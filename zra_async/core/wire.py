@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from string import Formatter
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
@@ -18,8 +20,12 @@ from zra_async.core.retry import parse_retry_after
 
 R = TypeVar("R")
 JSON = "application/json"
-#: an error body is small; a longer one is data and is not searched for an error
+#: a success that is longer than this is data, and is not searched for an error
 _ENVELOPE_LIMIT = 8192
+#: an error may name every refused record of a large import; what is longer is no answer of the service
+_ERROR_LIMIT = 1024 * 1024
+#: codes that a success may carry; but 0 is also what a route that does not exist answers
+_SUCCESS_CODES = frozenset({0, 200, 201})
 _REFUSED_TOKEN_CODES = frozenset({124, 30031004})
 _MISSING_SCOPE_CODES = frozenset({4711, 4700, 104})
 _RATE_CODES = frozenset({429, 4001})
@@ -87,7 +93,9 @@ def quote_path_value(value: str) -> str:
 
 def format_time(value: datetime) -> str:
     """An aware datetime as the service takes it: UTC, whole seconds, ``Z``."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    if value.tzinfo is None or value.utcoffset() is None:
+        raise errors.InvalidArgument("a time must be an aware datetime: add a tzinfo, for example datetime.UTC")
+    return value.astimezone(UTC).replace(microsecond=0, tzinfo=None).isoformat() + "Z"
 
 
 def query_text(value: object) -> str:
@@ -108,23 +116,43 @@ def encode(
     query: Mapping[str, object] | None = None,
     body: object = None,
 ) -> Request:
-    """Build the request of one call. A query value of None is left out; ``body`` is JSON unless it is a `Body`."""
-    values = {name: quote_path_value(_path_value(name, value)) for name, value in (path or {}).items()}
-    route = operation.path.format_map(values)
-    texts = {name: query_text(value) for name, value in (query or {}).items() if value is not None}
-    target = f"/{operation.prefix}{route}"
+    """Build the request of one call. A query value of None is left out.
+
+    ``body`` becomes JSON, unless it is a `Body`, or bytes that are taken for JSON as they are.
+    """
+    target = f"/{operation.prefix}{_route(operation, path or {})}"
     try:
+        texts = {name: query_text(value) for name, value in (query or {}).items() if value is not None}
         if texts:
-            target += "?" + "&".join(f"{name}={quote(text, safe='')}" for name, text in texts.items())
+            target += "?" + "&".join(f"{quote(name, safe='')}={quote(text, safe='')}" for name, text in texts.items())
         if body is None:
             return Request(operation, target, query=texts)
+        if isinstance(body, (bytes, bytearray, memoryview)):
+            return Request(operation, target, bytes(body), JSON, texts)
         if hasattr(body, "write"):
             return Request(operation, target, body, body.content_type, texts)  # type: ignore[arg-type, attr-defined]
         return Request(operation, target, msgspec.json.encode(body), JSON, texts)
     except UnicodeEncodeError:
         raise errors.InvalidArgument(f"{operation.name}: a text holds a lone surrogate, which is not text") from None
+    except errors.InvalidArgument:
+        raise
     except (TypeError, ValueError, OverflowError) as problem:
-        raise errors.InvalidArgument(f"{operation.name}: the body cannot be sent as JSON: {problem}") from None
+        raise errors.InvalidArgument(f"{operation.name}: a value cannot be sent: {problem}") from None
+
+
+def _route(operation: Operation[Any], path: Mapping[str, object]) -> str:
+    values = {name: quote_path_value(_path_value(name, value)) for name, value in path.items()}
+    names = _names_in(operation.path)
+    if missing := names - values.keys():
+        raise errors.InvalidArgument(f"{operation.name}: {', '.join(sorted(missing))} is missing in path")
+    if unknown := values.keys() - names:
+        raise errors.InvalidArgument(f"{operation.name}: its path has no {', '.join(sorted(unknown))}")
+    return operation.path.format_map(values)
+
+
+@functools.cache
+def _names_in(path: str) -> frozenset[str]:
+    return frozenset(name for _, name, _, _ in Formatter().parse(path) if name)
 
 
 def _path_value(name: str, value: object) -> str:
@@ -170,7 +198,10 @@ def failure(operation: Operation[Any], reply: Reply, *, now: datetime | None = N
         if len(reply.body) > _ENVELOPE_LIMIT or b'"code"' not in reply.body:
             return None
         envelope = _envelope(reply.body)
-        if envelope.code is None or envelope.code in {0, 200, 201} or not (envelope.message or envelope.error_message):
+        message = envelope.message or envelope.error_message
+        if envelope.code is None or not message:
+            return None
+        if envelope.code in _SUCCESS_CODES and (envelope.code or "not found" not in message.casefold()):
             return None
     elif reply.status < 400:
         text = "an answer that this client cannot follow"
@@ -182,7 +213,7 @@ def failure(operation: Operation[Any], reply: Reply, *, now: datetime | None = N
 
 def _envelope(body: bytes) -> _Envelope:
     try:
-        return _ENVELOPE.decode(body[:_ENVELOPE_LIMIT])
+        return _ENVELOPE.decode(body[:_ERROR_LIMIT])
     except ValueError:
         return _Envelope(message=body[:200].decode("utf-8", "replace"))
 
@@ -216,7 +247,7 @@ def _error(operation: Operation[Any], reply: Reply, envelope: _Envelope, now: da
     return _ERROR_OF_STATUS.get(status, errors.APIError)(operation.name, **details)
 
 
-_STATUS_OF_CODE = {124: 401, 30031004: 401, 429: 429, 4001: 429, 1004: 403, 5001: 403, 1005: 404, 5011: 404}
+_STATUS_OF_CODE = {0: 404, 124: 401, 30031004: 401, 429: 429, 4001: 429, 1004: 403, 5001: 403, 1005: 404, 5011: 404}
 _ERROR_OF_STATUS: dict[int, type[errors.APIError]] = {
     400: errors.BadRequest,
     403: errors.PermissionDenied,
