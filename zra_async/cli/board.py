@@ -88,7 +88,11 @@ class Board:
         return {
             label: state
             for label, state in self._snapshot().items()
-            if state.used_today or state.in_window or state.waiting or state.waiting_bulk
+            if state.in_window
+            or state.waiting
+            or state.waiting_bulk
+            # its counter of the day is that of HEAVY as well, and so says nothing of itself
+            or (state.used_today and label is not Label.RESOURCE_INTENSIVE)
         }
 
     @property

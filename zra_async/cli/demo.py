@@ -47,7 +47,7 @@ async def show(zra: ZRAClient, folder: Path, board: Board) -> Shown:
     return Shown(
         recordings=len(stored),
         size=sum(recording.main.size for recording in stored),
-        parts=sum(recording.main.parts for recording in stored),
+        parts=max(recording.main.parts for recording in stored),
         upload_seconds=uploaded - began,
         analysis_seconds=analysed - uploaded,
         export=report,

@@ -8,6 +8,8 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from zra_async.api.registry import OPERATIONS
+from zra_async.bulk.crm_kinds import CHAIN, LEADS
+from zra_async.bulk.streams import STREAMS
 from zra_async.cli.exits import Exit
 from zra_async.cli.probe import Probe
 from zra_async.cli.resources import LISTS, SINGLES
@@ -17,6 +19,7 @@ from zra_async.core.plans import PLANS, Plan, Rate
 
 State = Literal["ok", "note", "problem"]
 TOLERANCE = timedelta(seconds=30)
+_CRM = (*CHAIN, LEADS)
 _UPLOADS = ("files.upload_single", "files.upload_part", "files.upload_events")
 
 
@@ -74,7 +77,13 @@ def needs() -> dict[str, tuple[str, ...]]:
         "upload": _UPLOADS,
         "upload with a conversation": ("conversations.add",),
         "download": ("conversations.get",),
+        **{f"export of {name}": _names(*spec.lists, *spec.reads) for name, spec in STREAMS.items()},
+        **{f"crm import of {kind.name}": ("crm.registration", kind.operation.name, "crm.task") for kind in _CRM},
     }
+
+
+def _names(*operations: Operation[Any]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(operation.name for operation in operations))
 
 
 def permitted(operation: Operation[Any], scopes: Collection[str]) -> bool:
@@ -122,11 +131,20 @@ def scope_findings(scopes: Collection[str] | None) -> list[Finding]:
         return [Finding(subject="scopes", state="ok", text=f"all {count(allowed, 'operation')} are permitted")]
     found = [Finding(subject="scopes", state="note", text=f"{allowed} of {len(current)} operations are permitted")]
     found += [
-        Finding(subject="scopes", state="note", text=f"without {scope}: no zra {', '.join(commands)}")
+        Finding(subject="scopes", state="note", text=f"without {scope}: no {_listed(commands)}")
         for scope, commands in missing(scopes).items()
     ]
     advice = "add the scopes that you need to the app in the Zoom App Marketplace"
     return [*found, Finding(subject="scopes", state="note", text=advice)]
+
+
+def _listed(commands: Sequence[str]) -> str:
+    """Commands in few words: those that share their beginning are named once."""
+    grouped: dict[str, list[str]] = {}
+    for command in commands:
+        verb, _, rest = command.rpartition(" ")
+        grouped.setdefault(verb, []).append(rest)
+    return "; ".join(f"{verb} {', '.join(rest)}".strip() for verb, rest in grouped.items())
 
 
 # --------------------------------------------------------------------------- plan

@@ -11,6 +11,7 @@ from typing import Any
 import click
 import msgspec
 
+from zra_async.cli.commands.export import records_of
 from zra_async.cli.connection import settings_of
 from zra_async.cli.demo import Shown, show
 from zra_async.cli.exits import Exit
@@ -23,6 +24,8 @@ from zra_async.sandbox import Sandbox
 from zra_async.sandbox.windows import LIMITS
 
 _FOLDER = "zra-demo"
+#: service and client share one event loop here, so a hiccup of the machine shifts the calls of both: leave some room
+_SHARE = 0.9
 
 
 @subcommand("demo")
@@ -36,7 +39,8 @@ async def command(frame: Frame, to: Path | None, every: float, quiet: bool) -> E
     """
     folder = _new_folder(to)
     began = time.monotonic()
-    async with settings_of(dataclasses.replace(frame.connection, sandbox=True)) as settings:
+    connection = dataclasses.replace(frame.connection, sandbox=True, share=frame.connection.share or _SHARE)
+    async with settings_of(connection) as settings:
         sandbox = settings.sandbox
         assert sandbox is not None
         say(f"an account with {sandbox.options.conversations:,} conversations, served on this machine")
@@ -103,11 +107,11 @@ def _permitted(sandbox: Sandbox, label: str) -> int:
 def _rows(shown: Shown) -> list[dict[str, str]]:
     export = shown.export
     calls = sum(export.calls.values())
-    streams = ", ".join(f"{number:,} {name}" for name, number in export.records.items())
+    streams = ", ".join(f"{number:,} {name}" for name, number in records_of(export).items())
     return [
         {
             "did": "uploaded",
-            "what": f"{shown.recordings} recordings with transcripts: {size(shown.size)} in {shown.parts} pieces",
+            "what": f"{shown.recordings} recordings with transcripts, {size(shown.size)}, one in {shown.parts} parts",
             "in": f"{shown.upload_seconds:.1f} s",
             "rate": rate(shown.size / 1e6, shown.upload_seconds, "MB"),
         },

@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from zra_async.bulk.report import ExportReport
+from zra_async.bulk.sink import UNITS
 from zra_async.bulk.streams import STREAMS, StreamSpec, select
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import UsageProblem
@@ -86,17 +87,22 @@ def data(report: ExportReport) -> dict[str, Any]:
 
 def text(report: ExportReport) -> str:
     """The report for people."""
-    rows = [{"stream": name, "records": records} for name, records in report.records.items()]
+    rows = [{"stream": name, "records": number} for name, number in records_of(report).items()]
     layout = Layout.of(rows, ("stream", "records")) if rows else None
     table = layout.head() + "".join(map(layout.line, rows)) if layout else ""
     return table + summary(report) + "\n"
+
+
+def records_of(report: ExportReport) -> dict[str, int]:
+    """How many records each stream got, without the stream in which the export keeps account of its units."""
+    return {name: number for name, number in report.records.items() if name != UNITS}
 
 
 def summary(report: ExportReport) -> str:
     """How much was read and how fast, in one line."""
     calls = sum(report.calls.values())
     return (
-        f"{count(sum(report.records.values()), 'record')} in {duration(report.seconds)}: {count(calls, 'call')}, "
+        f"{count(sum(records_of(report).values()), 'record')} in {duration(report.seconds)}: {count(calls, 'call')}, "
         f"{rate(calls, report.seconds, 'calls')} ({_by_label(report.calls)}); 429s: {report.refused}"
     )
 
