@@ -9,6 +9,7 @@
     │   └── SourceChanged          it is not the file any more that the upload was begun with
     ├── JournalError               the journal of an upload cannot be read or written
     ├── LedgerError                the ledger of an export, ingest or import cannot be read or written
+    ├── ExportIncomplete           an export without a folder could not read everything: ``report`` tells what
     ├── StagesNotRegistered        deals name stages that the registration of the CRM does not have
     ├── InUse                      another task or process works with this journal, download, ledger or folder
     ├── TargetExists               a download would replace a file (also a FileExistsError)
@@ -53,6 +54,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from zra_async.bulk.report import ExportReport
     from zra_async.files.journal import UploadState
 
 LimitKind = Literal["per_second", "per_minute", "daily", "concurrent", "unknown"]
@@ -117,6 +119,15 @@ class StagesNotRegistered(ZRAError):
             f"{', '.join(map(repr, self.registered)) or 'none'} — "
             + ("other chunks of deals were sent before" if sent else "none of these deals was sent")
         )
+
+
+class ExportIncomplete(ZRAError):
+    """Every record that could be read was given out, and some could not be read. `report` tells which, and why."""
+
+    def __init__(self, report: ExportReport) -> None:
+        self.report = report
+        first = "; ".join(f"{failure.kind} {failure.id}: {failure.reason}" for failure in report.failures[:1])
+        super().__init__(f"{report.failed} units could not be read, such as {first}")
 
 
 class InUse(ZRAError):

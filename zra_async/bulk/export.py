@@ -8,24 +8,22 @@ newest ``_run`` replace the older ones, and the stream ``units`` says which that
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from zra_async.bulk import manifest
 from zra_async.bulk.database import Database
-from zra_async.bulk.harvest import Harvest
+from zra_async.bulk.harvest import harvest
 from zra_async.bulk.ledger import KIND, SCHEMA, Ledger, Run
+from zra_async.bulk.measure import Measure
 from zra_async.bulk.plan import Plan, plan, stages, workers
 from zra_async.bulk.progress import OnEvent, Tally
 from zra_async.bulk.report import ExportReport
 from zra_async.bulk.sink import SEGMENT_BYTES, Segments, begin_folder
-from zra_async.bulk.sources import Calls
 from zra_async.bulk.units import Outcome
 from zra_async.bulk.window import Covered, Window, extended, to_list
 from zra_async.client import ZRAClient
@@ -35,7 +33,6 @@ from zra_async.files.threads import to_the_end
 
 LEDGER = "ledger.sqlite"
 RECORDINGS = "recordings"
-_FAILURES = 100
 
 
 async def export(
@@ -88,16 +85,14 @@ class _Export:
     def __init__(
         self, zra: ZRAClient, folder: Path, ledger: Ledger, wanted: Plan, tally: Tally, concurrency: int
     ) -> None:
-        self._zra = zra
         self._folder = folder
         self._ledger = ledger
         self._plan = wanted
         self._tally = tally
         self._workers = concurrency
-        self._calls = Calls(zra)
+        self._measure = Measure(zra)
 
     async def run(self, segment_bytes: int) -> ExportReport:
-        started, refused = time.monotonic(), _refused(self._zra)
         ledger = self._ledger
         await self._check_streams()
         covered = await self._covered()
@@ -108,13 +103,11 @@ class _Export:
             await ledger.database.run(segments.recover)
             self._tally.begin(await ledger.counts(), await ledger.waiting())
             await self._harvest(window, segments)
-            covered = extended(covered, window, run.begun, await ledger.latest())
             await ledger.database.run(segments.close)
         finally:
             segments.abandon()  # nothing is under way in the ledger's thread any more
-        report = await self._report(run, covered, time.monotonic() - started, _refused(self._zra) - refused)
-        await self._finish(report, covered)
-        return report
+        covered = extended(covered, window, run.begun, await ledger.latest())
+        return await self._finish(run, covered)
 
     async def _check_streams(self) -> None:
         """Hold a folder to its streams: they may become more, but not fewer, or what it holds would grow stale."""
@@ -140,32 +133,16 @@ class _Export:
         async def deliver(outcomes: Sequence[Outcome]) -> None:
             await self._ledger.commit(outcomes, segments)
 
-        for stage in stages(self._plan, self._calls, self._ledger, window, recordings):
-            await Harvest(stage, self._plan.streams, self._ledger, deliver, self._tally, workers=self._workers).run()
+        sources = stages(self._plan, self._measure.calls, self._ledger, window, recordings)
+        await harvest(sources, self._plan.streams, self._ledger, deliver, self._tally, workers=self._workers)
 
-    async def _report(self, run: Run, covered: Covered | None, seconds: float, refused: int) -> ExportReport:
-        ledger = self._ledger
-        return ExportReport(
-            folder=self._folder,
-            run=run.number,
-            resumed=run.resumed,
-            units=await ledger.counts(),
-            records=await ledger.database.run(lambda c: manifest.records_of_run(c, run.number)),
-            failures=await ledger.failures(_FAILURES),
-            calls={label.value: calls for label, calls in self._calls.counts.items()},
-            refused=refused,
-            seconds=seconds,
-            watermark=covered.until if covered else None,
-        )
-
-    async def _finish(self, report: ExportReport, covered: Covered | None) -> None:
+    async def _finish(self, run: Run, covered: Covered | None) -> ExportReport:
         """Write the manifest, then close the run: a crash between the two leaves a run that has nothing left to do."""
         now = datetime.now(UTC).replace(microsecond=0)
-        arguments: tuple[Any, ...] = (self._folder, self._plan.streams, report, covered, now)
-        await self._ledger.database.run(lambda c: manifest.write(c, *arguments))
-        await self._ledger.set("covered", msgspec.json.encode(covered).decode())
-        await self._ledger.finish(now)
-
-
-def _refused(zra: ZRAClient) -> int:
-    return sum(state.refused for state in zra.limits.snapshot().values())
+        ledger, folder, streams = self._ledger, self._folder, self._plan.streams
+        records = await ledger.database.run(lambda c: manifest.records_of_run(c, run.number))
+        report = await self._measure.report(ledger, run, folder, records, covered)
+        await ledger.database.run(lambda c: manifest.write(c, folder, streams, report, covered, now))
+        await ledger.set("covered", msgspec.json.encode(covered).decode())
+        await ledger.finish(now)
+        return report

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 import msgspec
 
@@ -28,6 +28,23 @@ _FATAL = (errors.AuthenticationFailed, errors.MissingScopes, errors.UnsafeRedire
 _encode_lines = msgspec.json.Encoder().encode_lines
 
 
+Deliver = Callable[[Sequence[Outcome]], Awaitable[None]]
+
+
+async def harvest(
+    stages: Iterable[Sequence[Source]],
+    streams: Sequence[str],
+    ledger: Ledger,
+    deliver: Deliver,
+    tally: Tally,
+    *,
+    workers: int,
+) -> None:
+    """Read the units of all sources, stage after stage, and hand over what became of them in groups."""
+    for sources in stages:
+        await Harvest(sources, streams, ledger, deliver, tally, workers=workers).run()
+
+
 class Harvest:
     """Lists and reads the units of several sources, until all of them are committed."""
 
@@ -36,7 +53,7 @@ class Harvest:
         sources: Sequence[Source],
         streams: Sequence[str],
         ledger: Ledger,
-        deliver: Callable[[Sequence[Outcome]], Awaitable[None]],
+        deliver: Deliver,
         tally: Tally,
         *,
         workers: int,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from zra_async.bulk.streams import UnitKind
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitCounts:
@@ -29,7 +31,7 @@ class UnitCounts:
 class Failure:
     """A unit that could not be read, and why. The next run tries it again."""
 
-    kind: str
+    kind: UnitKind
     id: str
     reason: str
 
@@ -47,7 +49,7 @@ class ExportReport:
     folder: Path | None
     run: int
     resumed: bool
-    units: Mapping[str, UnitCounts]
+    units: Mapping[UnitKind, UnitCounts]
     records: Mapping[str, int]
     failures: tuple[Failure, ...]
     calls: Mapping[str, int]

@@ -1,0 +1,46 @@
+"""What a run has cost, and the report that tells it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from zra_async.bulk.ledger import Ledger, Run
+from zra_async.bulk.report import ExportReport
+from zra_async.bulk.sources import Calls
+from zra_async.bulk.window import Covered
+from zra_async.client import ZRAClient
+
+#: failures that a report names
+_FAILURES = 100
+
+
+class Measure:
+    """Counts from its beginning: seconds, calls, and 429 answers."""
+
+    def __init__(self, zra: ZRAClient) -> None:
+        self.calls = Calls(zra)
+        self._zra = zra
+        self._started = time.monotonic()
+        self._refused_before = self._refused()
+
+    async def report(
+        self, ledger: Ledger, run: Run, folder: Path | None, records: Mapping[str, int], covered: Covered | None
+    ) -> ExportReport:
+        """Report a run that is over."""
+        return ExportReport(
+            folder=folder,
+            run=run.number,
+            resumed=run.resumed,
+            units=await ledger.counts(),
+            records=records,
+            failures=await ledger.failures(_FAILURES),
+            calls={label.value: calls for label, calls in self.calls.counts.items()},
+            refused=self._refused() - self._refused_before,
+            seconds=time.monotonic() - self._started,
+            watermark=covered.until if covered else None,
+        )
+
+    def _refused(self) -> int:
+        return sum(state.refused for state in self._zra.limits.snapshot().values())

@@ -1,0 +1,110 @@
+"""Parquet files from the segments of an export, with DuckDB (extra ``parquet``)."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zra_async.bulk.database import Database
+from zra_async.bulk.ledger import KIND, SCHEMA
+from zra_async.bulk.reading import all_current, current_lines, segment_files
+from zra_async.bulk.schema import columns
+from zra_async.bulk.streams import STREAMS
+from zra_async.errors import ConfigurationError, LedgerError
+from zra_async.files.threads import to_the_end
+
+if TYPE_CHECKING:
+    import duckdb
+
+FOLDER = "parquet"
+_MEMORY = "512MB"
+
+
+async def to_parquet(folder: str | os.PathLike[str], into: str | os.PathLike[str] | None = None) -> Mapping[str, Path]:
+    """Write one Parquet file for each stream of an export, and return where they are.
+
+    They hold the present records: what was replaced by a later run is left out. The columns of a stream and their types
+    are always the same, also where it has no records. ``into`` is by default the folder ``parquet`` in that of the
+    export. Files that are there are replaced, each in one step.
+
+    Raises `ConfigurationError` when DuckDB is not installed, `LedgerError` for a folder without an export, and `InUse`
+    while an export runs.
+    """
+    _require_duckdb()
+    source = await to_the_end(_source, folder)
+    target = Path(into) if into is not None else source / FOLDER
+    database = await Database.open(
+        source / "ledger.sqlite", kind=KIND, schema=SCHEMA, purpose=f"the export in {source}", durable=False
+    )
+    async with database:
+        return await database.run(lambda connection: _write_all(connection, source, target))
+
+
+def _require_duckdb() -> None:
+    try:
+        import duckdb  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    except ImportError:
+        raise ConfigurationError("Parquet needs DuckDB: pip install 'zra-async[parquet]'") from None
+
+
+def _source(folder: str | os.PathLike[str]) -> Path:
+    source = Path(folder).absolute()
+    if not (source / "ledger.sqlite").exists():
+        raise LedgerError(f"{source} holds no export")
+    return source
+
+
+def _write_all(connection: sqlite3.Connection, source: Path, target: Path) -> dict[str, Path]:
+    import duckdb
+
+    target.mkdir(parents=True, exist_ok=True)
+    plain = all_current(connection)
+    written: dict[str, Path] = {}
+    with duckdb.connect() as engine:
+        engine.execute(f"SET memory_limit = '{_MEMORY}'")
+        engine.execute("SET autoinstall_known_extensions = false")
+        for stream in _streams(connection):
+            with _files(connection, source, stream, plain=plain) as files:
+                written[stream] = target / f"{stream}.parquet"
+                _write(engine, columns(stream), files, written[stream])
+    return written
+
+
+def _streams(connection: sqlite3.Connection) -> list[str]:
+    found = {row[0] for row in connection.execute("SELECT value FROM setting WHERE name = 'streams'")}
+    return [stream for stream in STREAMS if any(f'"{stream}"' in names for names in found)]
+
+
+@contextmanager
+def _files(connection: sqlite3.Connection, source: Path, stream: str, *, plain: bool) -> Generator[list[str]]:
+    if plain:
+        yield [str(path) for path, size in segment_files(connection, source, stream) if size]
+        return
+    with tempfile.NamedTemporaryFile(dir=source, prefix=f".{stream}-", suffix=".jsonl") as file:
+        for line in current_lines(connection, source, stream):
+            file.write(line)
+        file.flush()
+        yield [file.name] if file.tell() else []
+
+
+def _write(engine: duckdb.DuckDBPyConnection, schema: Mapping[str, str], files: list[str], path: Path) -> None:
+    """Read lines of JSON with fixed types, and write them in the same order."""
+    if files:
+        listed = ", ".join(f"{_text(name)}: {_text(kind)}" for name, kind in schema.items())
+        sources = f"[{', '.join(map(_text, files))}]"
+        query = f"SELECT * FROM read_json({sources}, format = 'newline_delimited', columns = {{{listed}}})"  # noqa: S608
+    else:
+        nothing = ", ".join(f'CAST(NULL AS {kind}) AS "{name}"' for name, kind in schema.items())
+        query = f"SELECT {nothing} WHERE false"
+    temporary = path.with_name(path.name + ".tmp")
+    engine.execute(f"COPY ({query}) TO {_text(str(temporary))} (FORMAT parquet, COMPRESSION zstd)")
+    temporary.replace(path)
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

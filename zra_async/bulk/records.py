@@ -1,0 +1,158 @@
+"""An export as an async iterator of records, for a sink of your own."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections import Counter, deque
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+
+from zra_async.bulk.database import Database
+from zra_async.bulk.harvest import harvest
+from zra_async.bulk.ledger import KIND, SCHEMA, Ledger
+from zra_async.bulk.measure import Measure
+from zra_async.bulk.plan import plan, stages, workers
+from zra_async.bulk.progress import OnEvent, Tally
+from zra_async.bulk.report import ExportReport
+from zra_async.bulk.units import Outcome
+from zra_async.bulk.window import extended
+from zra_async.client import ZRAClient
+from zra_async.core.events import Observer
+from zra_async.errors import ClientNotOpen, ExportIncomplete, InvalidArgument
+from zra_async.files.threads import to_the_end
+
+Spawn = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
+
+#: units that may be read and not taken yet
+_AHEAD = 32
+_decoder = msgspec.json.Decoder(dict[str, Any])
+
+
+class RecordStream:
+    """The records of an export as pairs ``(stream, record)``; made by `ZRAClient.export_records`.
+
+    All records of one conversation, deal or team come together. A conversation comes once, however its list shifts
+    while it is read. What was read and not taken yet is bounded; what is known of the account waits in a temporary
+    file. Leave it by its ``async with``, or call `aclose`, when you stop before the end.
+    """
+
+    def __init__(
+        self,
+        zra: ZRAClient,
+        spawn: Spawn,
+        *,
+        streams: str | Iterable[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        concurrency: int | None = None,
+        on_event: OnEvent | None = None,
+        observer: Observer | None = None,
+    ) -> None:
+        self._zra = zra
+        self._spawn = spawn
+        self._plan = plan(streams, since, until, incremental=False)
+        if "recordings" in self._plan.streams:
+            raise InvalidArgument("recordings are files: export them into a folder, with zra.export(to=…)")
+        self._workers = workers(concurrency, zra.limits.snapshot())
+        self._tally = Tally(on_event, observer)
+        self._ready: deque[tuple[str, dict[str, Any]]] = deque()
+        self._outcomes: asyncio.Queue[Outcome | None] = asyncio.Queue(_AHEAD)
+        self._task: asyncio.Task[None] | None = None
+        self._records: Counter[str] = Counter()
+        self._closed = False
+        self.report: ExportReport | None = None  #: what was read, once everything was
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Stop reading; no record comes any more."""
+        self._closed = True
+        self._ready.clear()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> tuple[str, dict[str, Any]]:
+        """Give the next record.
+
+        Raises what makes every further call useless, such as `AuthenticationFailed`, and at the end `ExportIncomplete`
+        if something could not be read.
+        """
+        while not self._ready:
+            if self._closed:
+                raise StopAsyncIteration
+            if self._task is None:
+                self._task = self._spawn(self._run())
+            outcome = None if self._task.done() and self._outcomes.empty() else await self._outcomes.get()
+            if outcome is None:
+                self._end(self._task)
+            else:
+                self._take(outcome)
+        return self._ready.popleft()
+
+    def _take(self, outcome: Outcome) -> None:
+        for part in outcome.parts:
+            self._records[part.stream] += part.records
+            self._ready.extend((part.stream, record) for record in _decoder.decode_lines(part.lines))
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            raise ClientNotOpen("the client was closed while its account was exported")
+        self._closed = True
+        task.result()
+        if self.report is not None and self.report.partial:
+            raise ExportIncomplete(self.report)
+
+    async def _run(self) -> None:
+        try:
+            folder = await to_the_end(partial(tempfile.TemporaryDirectory, prefix="zra-export-"))
+            try:
+                await self._export(Path(folder.name))
+            finally:
+                await to_the_end(folder.cleanup)
+        finally:
+            # whoever waits for an outcome is told; where the queue is full, nobody does
+            if not self._outcomes.full():
+                self._outcomes.put_nowait(None)
+
+    async def _export(self, folder: Path) -> None:
+        measure = Measure(self._zra)
+        database = await Database.open(
+            folder / "ledger.sqlite", kind=KIND, schema=SCHEMA, purpose="this temporary ledger", durable=False
+        )
+        async with database:
+            ledger = Ledger(database)
+            run = await ledger.begin(self._plan.parameters, datetime.now(UTC))
+
+            async def deliver(outcomes: Sequence[Outcome]) -> None:
+                for outcome in outcomes:
+                    if outcome.state == "done" and not _cancelled():
+                        await self._outcomes.put(outcome)
+                await ledger.commit(outcomes, None)
+
+            sources = stages(self._plan, measure.calls, ledger, self._plan.asked, None)
+            await harvest(sources, self._plan.streams, ledger, deliver, self._tally, workers=self._workers)
+            covered = extended(None, self._plan.asked, run.begun, await ledger.latest())
+            self.report = await measure.report(ledger, run, None, self._records, covered)
+
+
+def _cancelled() -> bool:
+    """Whether this task is on its way out, so that nobody may be there to take anything."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
