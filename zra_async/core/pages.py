@@ -124,7 +124,8 @@ class Pages(Generic[T]):
                 self._seen.add(hash(following))
             self._page, self._page_token, self._index, self._token = page, token, 0, following
             if self._ahead and following is not None:
-                self._flight = self._spawn(self._fetch_ahead(following))
+                self._flight = self._spawn(_ahead(self._fetch, following))
+                self._flight.add_done_callback(_note_error)
 
     async def _take(self, token: str) -> Page[T]:
         flight, self._flight = self._flight, None
@@ -135,7 +136,18 @@ class Pages(Generic[T]):
         except asyncio.CancelledError:
             if not flight.done():
                 self._flight = flight
+            task = asyncio.current_task()
+            if flight.cancelled() and not (task and task.cancelling()):
+                raise errors.ClientNotOpen("the client was closed while a page was fetched") from None
             raise
 
-    async def _fetch_ahead(self, token: str) -> Page[T]:
-        return await self._fetch(token)
+
+async def _ahead(fetch: FetchPage[T], token: str) -> Page[T]:
+    # not a method: a running task that held the list would keep it from ever being dropped, and so itself from ending
+    return await fetch(token)
+
+
+def _note_error(flight: asyncio.Task[Any]) -> None:
+    # whoever comes for the page gets its error; asyncio must not complain when nobody comes
+    if not flight.cancelled():
+        flight.exception()
