@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 logger = logging.getLogger("zra_async")
 
 
-@dataclass(frozen=True, slots=True)
-class CallDone:
+class CallDone(msgspec.Struct, frozen=True, gc=False):
     """A call ended: after `attempts` attempts and `seconds`, with `error` (the name of its class) or without."""
 
     operation: str
@@ -21,8 +21,7 @@ class CallDone:
     error: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptDone:
+class AttemptDone(msgspec.Struct, frozen=True, gc=False):
     """One attempt ended with a status, or without one when the transport failed."""
 
     operation: str
@@ -31,8 +30,7 @@ class AttemptDone:
     status: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class LimitWaited:
+class LimitWaited(msgspec.Struct, frozen=True, gc=False):
     """An attempt had to wait for its rate limit."""
 
     operation: str
@@ -40,8 +38,7 @@ class LimitWaited:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Retrying:
+class Retrying(msgspec.Struct, frozen=True, gc=False):
     """An attempt failed and will be repeated after `delay` seconds, because of `cause`."""
 
     operation: str
@@ -51,30 +48,26 @@ class Retrying:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class TokenFetched:
+class TokenFetched(msgspec.Struct, frozen=True, gc=False):
     """A new access token is in use; it lives for `expires_in` seconds."""
 
     expires_in: float
 
 
-@dataclass(frozen=True, slots=True)
-class TokenRefused:
+class TokenRefused(msgspec.Struct, frozen=True, gc=False):
     """The service refused the token, and a new one is fetched."""
 
     operation: str
 
 
-@dataclass(frozen=True, slots=True)
-class Redirected:
+class Redirected(msgspec.Struct, frozen=True, gc=False):
     """The service sent the call to another trusted host."""
 
     operation: str
     host: str
 
 
-@dataclass(frozen=True, slots=True)
-class PartDone:
+class PartDone(msgspec.Struct, frozen=True, gc=False):
     """One part of an upload was stored."""
 
     part_number: int
@@ -82,8 +75,7 @@ class PartDone:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class JobProgress:
+class JobProgress(msgspec.Struct, frozen=True, gc=False):
     """A long job (export, ingest, import) reached a new state."""
 
     job: str
