@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from zra_async.errors import JournalError
-from zra_async.files.locked import open_locked
+from zra_async.files.locked import is_still, open_locked
 from zra_async.files.plan import LARGEST_FILE, MOST_PARTS, Part, cut
 
 VERSION = 1
@@ -90,6 +90,10 @@ class UploadState(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+class _Versioned(msgspec.Struct):
+    version: int
+
+
 class JournalFile:
     """A journal on disk, locked against others for as long as it is open; every `save` replaces it atomically."""
 
@@ -112,11 +116,11 @@ class JournalFile:
         if not content.strip():
             return None
         try:
+            if msgspec.json.decode(content, type=_Versioned).version != VERSION:
+                raise JournalError(f"the journal {self.path} was written by another version of this library")
             state = msgspec.json.decode(content, type=UploadState)
         except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
             raise JournalError(f"{self.path} is not the journal of an upload: {problem}") from None
-        if state.version != VERSION:
-            raise JournalError(f"the journal {self.path} was written by another version of this library")
         if not state.sound:
             raise JournalError(f"the journal {self.path} contradicts itself: remove it to begin anew")
         return state
@@ -139,7 +143,8 @@ class JournalFile:
     def close(self) -> None:
         """Let others work with the journal."""
         with contextlib.suppress(OSError):
-            self._lock_path.unlink()
+            if is_still(self._lock_path, self._lock):
+                self._lock_path.unlink()
         os.close(self._lock)
 
 

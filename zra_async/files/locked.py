@@ -17,7 +17,7 @@ def open_locked(path: Path, mode: int, purpose: str) -> int:
         fd = os.open(path, _FLAGS, mode)
         try:
             _lock(fd)
-            if _is_still(path, fd):
+            if is_still(path, fd):
                 return fd
         except BlockingIOError:
             os.close(fd)
@@ -29,7 +29,8 @@ def open_locked(path: Path, mode: int, purpose: str) -> int:
         os.close(fd)
 
 
-def _is_still(path: Path, fd: int) -> bool:
+def is_still(path: Path, fd: int) -> bool:
+    """Whether ``path`` is the name of the open file ``fd``."""
     try:
         return os.path.samestat(path.stat(), os.fstat(fd))
     except FileNotFoundError:
