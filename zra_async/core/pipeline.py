@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from zra_async import errors
@@ -49,6 +49,7 @@ class Pipeline:
     base: Callable[[Host], str]
     trusted: Sequence[str]
     observe: events.Observer
+    structure: asyncio.Lock = field(default_factory=asyncio.Lock)  #: team create, delete and move never overlap
 
     async def call(self, request: Request, options: CallOptions) -> Reply:
         """Send ``request`` until it succeeds, fails for good, or its deadline has come."""
@@ -59,7 +60,10 @@ class Pipeline:
         clock = asyncio.timeout_at(deadline)
         try:
             async with clock:
-                return await self._until_done(request, options, deadline, progress)
+                if not request.operation.exclusive:
+                    return await self._until_done(request, options, deadline, progress)
+                async with self.structure:
+                    return await self._until_done(request, options, deadline, progress)
         except TimeoutError as late:
             if not clock.expired():
                 problem = late
@@ -94,30 +98,34 @@ class Pipeline:
             try:
                 header = await self.auth.header()
                 outcome = await self._attempt(request, options, route, header, permit, progress)
+
+                if isinstance(outcome, Reply):
+                    if outcome.status in REDIRECTS:
+                        self.observe(events.Redirected(operation.name, route.follow(operation, outcome)))
+                        continue
+                    error = failure(operation, outcome)
+                    self.limits.observe(operation, outcome.headers, error)
+                    if error is None:
+                        return outcome
+                else:
+                    error = outcome
+
+                if isinstance(error, errors.AuthenticationFailed) and not renewed and self.auth.invalidate(header):
+                    renewed = True
+                    self.observe(events.TokenRefused(operation.name))
+                    continue
+
+                decision = self.retry.decide(operation, attempts, error, datetime.now(UTC))
+                if isinstance(decision, Stop):
+                    if decision.error is None and isinstance(outcome, Reply):
+                        return outcome
+                    raise decision.error or error
+                if _concerns_all(error):
+                    self.limits.freeze(operation, decision.delay)
             finally:
+                # not before the freeze: the end of a probe lets the next call of its label go
                 permit.release()
 
-            if isinstance(outcome, Reply):
-                if outcome.status in REDIRECTS:
-                    self.observe(events.Redirected(operation.name, route.follow(operation, outcome)))
-                    continue
-                error = failure(operation, outcome)
-                self.limits.observe(operation, outcome.headers, error)
-                if error is None:
-                    return outcome
-            else:
-                error = outcome
-
-            if isinstance(error, errors.AuthenticationFailed) and not renewed and self.auth.invalidate(header):
-                renewed = True
-                self.observe(events.TokenRefused(operation.name))
-                continue
-
-            decision = self.retry.decide(operation, attempts, error, datetime.now(UTC))
-            if isinstance(decision, Stop):
-                if decision.error is None and isinstance(outcome, Reply):
-                    return outcome
-                raise decision.error or error
             attempts = attempts.after(decision.cause, ambiguous=decision.ambiguous)
             route = self._route(request)
             await self._pause(request, decision, error, deadline, progress)
@@ -179,10 +187,8 @@ class Pipeline:
         self.observe(
             events.Retrying(operation.name, progress.attempt, decision.delay, decision.cause, type(error).__name__)
         )
-        if isinstance(error, errors.RateLimited) and error.kind != "concurrent":
-            # everyone on this label waits, not this call alone; the next round of the loop queues behind the freeze
-            self.limits.freeze(operation, decision.delay)
-            return
+        if _concerns_all(error):
+            return  # the next round of the loop queues behind the freeze
         if deadline is not None and _now() + decision.delay > deadline:
             raise error
         await asyncio.sleep(decision.delay)
@@ -196,6 +202,11 @@ class Pipeline:
         if progress.in_doubt and not request.operation.retry_safe:
             return errors.AmbiguousWrite(name, late)
         return late
+
+
+def _concerns_all(error: errors.CallError) -> bool:
+    """Whether a whole label is refused, and not one call or one resource."""
+    return isinstance(error, errors.RateLimited) and error.kind != "concurrent"
 
 
 def _now() -> float:
