@@ -88,6 +88,25 @@ async def test_upload(sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFi
     assert "100%" in capsys.readouterr().out
 
 
+async def test_export(sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An account is exported (async def export)."""
+    async with sandbox.client() as zra:
+        await functions("async def export")["export"](zra, str(tmp_path / "account"))
+    assert "complete" in capsys.readouterr().out
+    assert (tmp_path / "account" / "manifest.json").exists()
+
+
+async def test_crm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Three thousand accounts are imported (async def crm), none of which fails."""
+    monkeypatch.chdir(tmp_path)
+    stages = [{"stage_name": name, "stage_type": name} for name in ("OPEN", "CLOSED_WON", "CLOSED_LOST")]
+    async with Sandbox(conversations=10, plan="business", task_seconds=0.05) as account, account.client() as zra:
+        await zra.crm.register("readme", deal_stages=stages)
+        await functions("async def crm")["crm"](zra)
+        assert account.account.crm.count("accounts") == 3_000
+    assert not capsys.readouterr().out
+
+
 async def test_lists(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
     """A list is broken off and goes on from its cursor."""
     async with sandbox.client() as zra:
