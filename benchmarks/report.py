@@ -103,14 +103,14 @@ class Report:
         facts = machine()
         libraries = ", ".join(f"{name} {version}" for name, version in facts.pop("libraries").items())
         parts = [f"{self.name}: {', '.join(f'{k} {v}' for k, v in facts.items())}\n{libraries}"]
-        parts += [f"{title}\n{_table(rows)}" for title, rows in self.results.items()]
+        parts += [f"{title}\n{table(rows)}" for title, rows in self.results.items()]
         parts += self.notes
         if self.targets:
             rows = [
                 {"target": t.name, "value": t.value, "bound": t.target, "": "met" if t.met else "MISSED"}
                 for t in self.targets
             ]
-            parts.append(f"targets\n{_table(rows)}")
+            parts.append(f"targets\n{table(rows)}")
         return "\n\n".join(parts)
 
 
@@ -166,7 +166,8 @@ def _number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
-def _text(cell: Cell) -> str:
+def text(cell: Cell) -> str:
+    """A cell as a reader wants it."""
     if isinstance(cell, bool):
         return "yes" if cell else "no"
     if isinstance(cell, (int, float)):
@@ -174,8 +175,14 @@ def _text(cell: Cell) -> str:
     return "–" if cell is None else str(cell)
 
 
-def _table(rows: Sequence[Row]) -> str:
-    columns = list(dict.fromkeys(column for row in rows for column in row))
-    lines = [columns] + [[_text(row.get(column)) for column in columns] for row in rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(columns))]
+def columns(rows: Sequence[Row]) -> list[str]:
+    """The columns of a table, in the order in which they appear first."""
+    return list(dict.fromkeys(column for row in rows for column in row))
+
+
+def table(rows: Sequence[Row]) -> str:
+    """A table for a terminal."""
+    names = columns(rows)
+    lines = [names] + [[text(row.get(name)) for name in names] for row in rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(names))]
     return "\n".join("  " + "  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)

@@ -1,0 +1,1 @@
+"""``python -m benchmarks all``: every benchmark in a process of its own, one summary and one chart for each."""
