@@ -31,6 +31,7 @@ from zra_async.core.limits import RateLimiter
 from zra_async.core.operation import Host, ListOperation, Operation
 from zra_async.core.pages import Page, Pages
 from zra_async.core.pipeline import CallOptions, Pipeline
+from zra_async.core.redirects import account_base
 from zra_async.core.transport import Inflow, Transport
 
 if TYPE_CHECKING:
@@ -106,8 +107,8 @@ class Session:
             if not hosts.file:
                 raise errors.ConfigurationError("no file host is known for this cloud: give Hosts(file='https://…')")
             return hosts.file
-        if self.config.use_account_host and self._auth.api_url.startswith("https://"):
-            return self._auth.api_url.rstrip("/") + "/v2"
+        if self.config.use_account_host and self._auth.api_url:
+            return account_base(self._auth.api_url, hosts.api, hosts.trusted)
         return hosts.api
 
     @property

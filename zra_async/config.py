@@ -16,6 +16,7 @@ from zra_async.core.limits import LocalRateLimiter, RateLimiter
 from zra_async.core.operation import Label
 from zra_async.core.plans import Plan, Rate
 from zra_async.core.retry import RetryPolicy
+from zra_async.core.secret import Secret
 from zra_async.core.transport import Network
 from zra_async.errors import ConfigurationError
 
@@ -163,6 +164,12 @@ def check_seconds(name: str, value: float | None) -> None:
         raise ConfigurationError(f"{name} must be a positive number of seconds or None, not {value!r}")
 
 
+_VARIABLES = frozenset(
+    {"ZOOM_ACCOUNT_ID", "ZOOM_CLIENT_ID", "ZOOM_CLIENT_SECRET", "ZOOM_CLIENT_SECRET_FILE"}
+    | {"ZRA_PLAN", "ZRA_SHARE", "ZRA_TOKEN_URL", "ZRA_API_URL", "ZRA_FILE_URL"}
+)
+
+
 def settings_from_env(env: Mapping[str, str] | None = None) -> tuple[ServerToServer, Hosts, Plan, float]:
     """Read credentials, hosts, plan and share from the environment.
 
@@ -170,8 +177,9 @@ def settings_from_env(env: Mapping[str, str] | None = None) -> tuple[ServerToSer
     file that holds it) are required; ``ZRA_PLAN``, ``ZRA_SHARE``, ``ZRA_TOKEN_URL``, ``ZRA_API_URL`` and
     ``ZRA_FILE_URL`` are optional. Raises `ConfigurationError`, which names every variable that is missing.
     """
-    values = {name: text.strip() for name, text in (os.environ if env is None else env).items()}
-    secret = values.get("ZOOM_CLIENT_SECRET") or _secret_file(values.get("ZOOM_CLIENT_SECRET_FILE", ""))
+    # only what is ours: a traceback with its values must not show the whole environment
+    values = {name: text.strip() for name, text in (os.environ if env is None else env).items() if name in _VARIABLES}
+    secret = Secret(values.pop("ZOOM_CLIENT_SECRET", "")) or _secret_file(values.get("ZOOM_CLIENT_SECRET_FILE", ""))
     missing = [name for name in ("ZOOM_ACCOUNT_ID", "ZOOM_CLIENT_ID") if not values.get(name)]
     if not secret:
         missing.append("ZOOM_CLIENT_SECRET (or ZOOM_CLIENT_SECRET_FILE)")
@@ -197,15 +205,16 @@ def settings_from_env(env: Mapping[str, str] | None = None) -> tuple[ServerToSer
     return auth, hosts, plan, share  # type: ignore[return-value]
 
 
-def _secret_file(path: str) -> str:
+def _secret_file(path: str) -> Secret:
     if not path:
-        return ""
+        return Secret()
     try:
-        secret = Path(path).read_text("utf-8").strip()
+        # an error in decoding would carry the whole content with it
+        secret = Secret(Path(path).read_text("utf-8", "replace").strip())
     except OSError as problem:
         raise ConfigurationError(f"ZOOM_CLIENT_SECRET_FILE: {path} cannot be read ({problem.strerror})") from None
-    except UnicodeDecodeError:
-        raise ConfigurationError(f"ZOOM_CLIENT_SECRET_FILE: {path} is not a text file") from None
+    if "\ufffd" in secret:
+        raise ConfigurationError(f"ZOOM_CLIENT_SECRET_FILE: {path} is not a text file")
     if not secret:
         raise ConfigurationError(f"ZOOM_CLIENT_SECRET_FILE: {path} is empty")
     return secret

@@ -1,4 +1,4 @@
-"""Addresses of hosts: which are well formed, and which stay on this machine."""
+"""Addresses: what they show of themselves, which are well formed, and which stay on this machine."""
 
 from __future__ import annotations
 
@@ -6,10 +6,38 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
+from yarl import URL
+
 from zra_async.errors import ConfigurationError
 
 #: what a host name in an address may hold; anything else is read differently by different programs
 _HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+", re.IGNORECASE)
+
+
+class Address:
+    """A parsed address, taken as it is. Its ``repr`` ends with the host: the rest may be the key to a recording."""
+
+    __slots__ = ("url",)
+
+    def __init__(self, address: str | URL) -> None:
+        self.url = URL(address, encoded=True) if isinstance(address, str) else address
+
+    @property
+    def host(self) -> str:
+        """The host as it is connected to, "" without one."""
+        return self.url.raw_host or ""
+
+    @property
+    def place(self) -> str:
+        """Scheme and host, for people."""
+        return f"{self.url.scheme}://{self.host}"
+
+    def join(self, location: str) -> Address:
+        """Where a ``location`` leads from here. Raises ValueError."""
+        return Address(self.url.join(URL(location, encoded=True)).with_fragment(None))
+
+    def __repr__(self) -> str:
+        return f"Address({self.place!r})"
 
 
 def checked_url(name: str, url: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 import msgspec
 
 from zra_async import errors
+from zra_async.core.address import checked_url
 from zra_async.core.events import Observer, TokenFetched
-from zra_async.core.secret import Secret
+from zra_async.core.secret import Secret, hidden
 from zra_async.core.tokenstore import MemoryTokenStore, TokenStore
 
 TOKEN_URL = "https://zoom.us/oauth/token"  # noqa: S105 (an address)
@@ -83,6 +84,7 @@ class StaticToken:
     api_url = ""
 
     def __init__(self, token: str) -> None:
+        token = hidden(token)  # this frame may end up in a traceback with its values
         self._header = _bearer(_required(token, "token"))
 
     def bind(self, context: AuthContext) -> None:
@@ -112,10 +114,11 @@ class _FetchedToken:
     api_url = ""
 
     def __init__(self, client_id: str, client_secret: str, token_url: str | None) -> None:
+        self._client_id = client_id
+        self._client_secret = client_secret
+        self._token_url = None if token_url is None else checked_url("token", token_url)
         pair = f"{_required(client_id, 'client_id')}:{_required(client_secret, 'client_secret')}"
         self._basic = Secret("Basic " + base64.b64encode(pair.encode()).decode())
-        self._client_id = client_id
-        self._token_url = token_url
         self._context: AuthContext | None = None
         self._grant: _Grant | None = None
         self._flight: asyncio.Task[_Grant] | None = None
@@ -184,6 +187,7 @@ class _FetchedToken:
 
     async def _exchange(self, context: AuthContext, form: Mapping[str, str]) -> TokenAnswer:
         url = self._token_url or context.token_url
+        known = [self._client_secret, *(value for value in form.values() if isinstance(value, Secret))]
         problem = errors.TokenError("the token endpoint was not asked")
         for attempt in range(_FETCH_ATTEMPTS):
             if attempt:
@@ -196,7 +200,7 @@ class _FetchedToken:
                 continue
             if status == 200:
                 return _token_answer(body)
-            problem = _refusal(status, body)
+            problem = _refusal(status, body, known)
             if status < 500 and status != 429:
                 break
         raise problem
@@ -213,6 +217,7 @@ class ServerToServer(_FetchedToken):
     """
 
     def __init__(self, account_id: str, client_id: str, client_secret: str, *, token_url: str | None = None) -> None:
+        client_secret = hidden(client_secret)
         super().__init__(client_id, client_secret, token_url)
         self._account_id = _required(account_id, "account_id")
 
@@ -233,8 +238,8 @@ class AuthorizationCode:
 
     def form(self) -> dict[str, str]:
         """The fields to send to the token endpoint."""
-        form = {"grant_type": "authorization_code", "code": self.code, "redirect_uri": self.redirect_uri}
-        return form | ({"code_verifier": self.code_verifier} if self.code_verifier else {})
+        form = {"grant_type": "authorization_code", "code": Secret(self.code), "redirect_uri": self.redirect_uri}
+        return form | ({"code_verifier": Secret(self.code_verifier)} if self.code_verifier else {})
 
 
 class UserOAuth(_FetchedToken):
@@ -255,6 +260,7 @@ class UserOAuth(_FetchedToken):
         store: TokenStore | None = None,
         token_url: str | None = None,
     ) -> None:
+        client_secret, refresh_token = hidden(client_secret), hidden(refresh_token)
         super().__init__(client_id, client_secret, token_url)
         if not (refresh_token or sign_in or store):
             raise errors.ConfigurationError("UserOAuth needs a refresh_token, a sign_in, or a store that holds a token")
@@ -264,9 +270,9 @@ class UserOAuth(_FetchedToken):
 
     async def _ask(self, context: AuthContext) -> TokenAnswer:
         async with self._store.lock():
-            current = await self._store.load() or self._seed
+            current = hidden(await self._store.load() or self._seed)
             if current:
-                form = {"grant_type": "refresh_token", "refresh_token": current}
+                form: dict[str, str] = {"grant_type": "refresh_token", "refresh_token": current}
             elif self._sign_in:
                 form, self._sign_in = self._sign_in.form(), None
             else:
@@ -280,19 +286,28 @@ class UserOAuth(_FetchedToken):
 def _token_answer(body: bytes) -> TokenAnswer:
     try:
         answer = msgspec.json.decode(body, type=TokenAnswer, strict=False)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         raise errors.TokenError("its answer is not the JSON of a token: check the token URL", status=200) from None
-    if not answer.access_token or answer.expires_in <= 0:
+    usable = _is_credential(answer.access_token) and _is_credential(answer.refresh_token)
+    if not answer.access_token or not usable or not answer.expires_in > 0:
         raise errors.TokenError("its answer holds no token that could be used", status=200)
     return answer
 
 
-def _refusal(status: int, body: bytes) -> errors.TokenError:
+def _is_credential(text: str) -> bool:
+    """Whether this can be sent in a header and stored in a file as one line."""
+    return text.isascii() and text.isprintable()
+
+
+def _refusal(status: int, body: bytes, known: Iterable[str]) -> errors.TokenError:
     try:
         told = msgspec.json.decode(body[:8192], type=_Refusal, strict=False)
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         told = _Refusal()
-    reason = (told.reason or told.error_description or told.message or told.error)[:200]
+    reason = told.reason or told.error_description or told.message or told.error
+    for secret in known:
+        reason = reason.replace(secret, "***")  # what a careless endpoint repeats must not get into a log
+    reason = reason[:200]
     if status >= 500 or status == 429:
         advice = "the token endpoint has trouble: try again later"
     elif told.error == "invalid_grant":
@@ -305,7 +320,7 @@ def _refusal(status: int, body: bytes) -> errors.TokenError:
 def _required(value: str, name: str) -> str:
     if not isinstance(value, str) or not value.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
         raise errors.ConfigurationError(f"{name} must not be empty")
-    if not value.isascii() or not value.isprintable():
+    if not _is_credential(value):
         raise errors.ConfigurationError(f"{name} holds characters that no credential has; was it cut or pasted badly?")
     return value.strip()
 

@@ -1,6 +1,10 @@
-"""A text that must not be shown."""
+"""Texts and bytes that must not be shown."""
 
 from __future__ import annotations
+
+from typing import TypeVar
+
+T = TypeVar("T")
 
 
 class Secret(str):
@@ -10,3 +14,17 @@ class Secret(str):
 
     def __repr__(self) -> str:
         return "Secret('***')"
+
+
+class SecretBytes(bytes):
+    """Bytes whose ``repr`` hides them, such as an answer that holds a token."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "SecretBytes('***')"
+
+
+def hidden(value: T) -> T | Secret:
+    """The same value, as a `Secret` where it is a text; what is no text at all is refused by those who check it."""
+    return Secret(value) if isinstance(value, str) else value

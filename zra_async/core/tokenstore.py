@@ -90,8 +90,11 @@ class FileTokenStore:
         return await asyncio.to_thread(self._read)
 
     async def save(self, token: Secret) -> None:
-        """Write the token beside the file, then put it in its place."""
-        await asyncio.to_thread(self._write, token)
+        """Write the token beside the file, then put it in its place. Raises `TokenError`."""
+        try:
+            await asyncio.to_thread(self._write, token)
+        except OSError as problem:
+            raise errors.TokenError(f"the token store {self._path} cannot be written: {problem.strerror}") from None
 
     def _open_lock(self) -> int:
         try:

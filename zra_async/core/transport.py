@@ -7,8 +7,10 @@ pay its rate limit and may go to a trusted host only.
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import ssl
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -21,9 +23,11 @@ from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 from zra_async import errors
+from zra_async.core.address import Address
 from zra_async.core.form import BytesBody
 from zra_async.core.operation import Host
 from zra_async.core.outflow import Outflow, Writer
+from zra_async.core.secret import SecretBytes
 from zra_async.core.wire import Body, Reply, Request
 
 _CHUNK = 256 * 1024
@@ -128,6 +132,13 @@ class Inflow:
         try:
             return await self._response.content.readany()
         except (aiohttp.ClientError, OSError, ValueError) as problem:
+            # What had arrived before the connection broke is good, but aiohttp gives it no more, and offers no way to
+            # ask for it. The next read raises again.
+            arrived: deque[bytes] = getattr(self._response.content, "_buffer", deque())
+            if arrived:
+                rest = b"".join(arrived)
+                arrived.clear()
+                return rest
             raise _failure(problem, self._name, self._host, sent=True, words=type(problem).__name__) from None
 
     def close(self) -> None:
@@ -186,7 +197,7 @@ class Transport:
 
         ``on_sent`` is called when the request leaves. Raises `TransportError` or `AnswerTooLarge`.
         """
-        target = URL(url, encoded=True)
+        target = Address(url)
         note = _Note(on_sent)
         headers = {hdrs.AUTHORIZATION: authorization}
         if request.body is not None:
@@ -198,23 +209,24 @@ class Transport:
         try:
             async with session.request(
                 request.operation.method,
-                target,
+                target.url,
                 data=data,
                 headers=headers,
                 allow_redirects=False,
-                proxy=self._proxy(target),
+                proxy=self._proxy(target.url),
                 trace_request_ctx=note,
             ) as response:
                 note.leave()
                 content = await self._read(response, name)
-                return Reply(response.status, response.headers, content, str(target.with_query(None)))
+                reply = Reply(response.status, response.headers, content, str(target.url.with_query(None)))
+                return reply if reply.status < 400 else reply.without(authorization.partition(" ")[2])
         except (aiohttp.ClientError, OSError, ValueError) as problem:
             sent = note.sent
             if isinstance(data, _BodyPayload):
                 sent = sent and data.complete
                 if data.failure is not None:
                     raise data.failure from None  # no trouble of the network, and no reason to try again
-            raise _failure(problem, name, target.host or "", sent=sent) from None
+            raise _failure(problem, name, target.host, sent=sent) from None
 
     async def fetch(self, name: str, link: str, headers: Mapping[str, str]) -> Inflow:
         """Ask for what ``link`` points to and return once its headers are here; close the `Inflow` in any case.
@@ -222,21 +234,20 @@ class Transport:
         Neither a redirect nor a compression is resolved, so that bytes can be counted. Raises `TransportError`, which
         does not repeat the link.
         """
-        target = URL(link, encoded=True)
-        host = target.host or ""
+        target = Address(link)
         session = self._open_session(Host.FILE)
         try:
             response = await session.get(
-                target,
+                target.url,
                 headers={**headers, hdrs.ACCEPT: "*/*", hdrs.ACCEPT_ENCODING: "identity"},
                 allow_redirects=False,
                 auto_decompress=False,
-                proxy=self._proxy(target),
+                proxy=self._proxy(target.url),
                 read_bufsize=_DOWNLOAD_BUFFER,
             )
         except (aiohttp.ClientError, OSError, ValueError) as problem:
-            raise _failure(problem, name, host, sent=True, words=type(problem).__name__) from None
-        return Inflow(response, name, host)
+            raise _failure(problem, name, target.host, sent=True, words=type(problem).__name__) from None
+        return Inflow(response, name, target.host)
 
     async def post_form(
         self, url: str, form: Mapping[str, str], authorization: str, timeout: float
@@ -258,7 +269,7 @@ class Transport:
                     proxy=self._proxy(target),
                 ) as response,
             ):
-                return response.status, await self._read(response, "token")
+                return response.status, SecretBytes(await self._read(response, "token"))
         except (aiohttp.ClientError, OSError, ValueError) as problem:
             raise _failure(problem, "token", target.host or "", sent=True) from None
 
@@ -283,14 +294,11 @@ class Transport:
         if length is not None and hdrs.CONTENT_ENCODING not in response.headers:
             return await response.read()
         # a compressed or chunked answer may be of any length: count what comes out
-        chunks: list[bytes] = []
-        total = 0
-        async for chunk in response.content.iter_chunked(_CHUNK):
-            total += len(chunk)
-            if total > most:
+        content = io.BytesIO()  # which, unlike a list of chunks, does not show up in a traceback with its values
+        while content.write(await response.content.read(_CHUNK)):
+            if content.tell() > most:
                 raise self._too_large(response, name)
-            chunks.append(chunk)
-        return b"".join(chunks)
+        return content.getvalue()
 
     def _too_large(self, response: aiohttp.ClientResponse, name: str) -> errors.AnswerTooLarge:
         response.close()
