@@ -83,7 +83,8 @@ def needs() -> dict[str, tuple[str, ...]]:
 
 
 def _names(*operations: Operation[Any]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(operation.name for operation in operations))
+    # a download is no operation of the API: what it needs is the link, which another one gives
+    return tuple(dict.fromkeys(operation.name for operation in operations if operation.name in OPERATIONS))
 
 
 def permitted(operation: Operation[Any], scopes: Collection[str]) -> bool:

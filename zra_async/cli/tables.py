@@ -61,6 +61,23 @@ def fit(natural: Sequence[int], room: int) -> list[int]:
     return widths
 
 
+def spread(natural: Sequence[int], room: int) -> list[int]:
+    """Widths of columns whose first is an id, which is of no use when it is cut: it goes whole if there is room."""
+    first, *others = natural
+    if not others or first > 0.6 * room:
+        return fit(natural, room)
+    return [first, *fit(others, room - first - len(GAP))]
+
+
+def within(natural: Sequence[int], room: int) -> list[int]:
+    """The widths of as many columns, from the first on, as there is room for."""
+    for many in range(len(natural), 1, -1):
+        widths = spread(natural[:many], room)
+        if sum(widths) + len(GAP) * (many - 1) <= room:
+            return widths
+    return fit(natural[:1], room)
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """The columns of a table, and how wide they are."""
@@ -71,12 +88,16 @@ class Layout:
 
     @classmethod
     def of(cls, rows: Sequence[Mapping[str, Any]], columns: Sequence[str], room: int | None = None) -> Layout:
-        """Lay out ``columns`` (all that the rows have, where none are named) for these rows."""
+        """Lay out ``columns`` (all that the rows have, where none are named) for these rows.
+
+        Columns that nothing fills are left out, and so are the last ones where the room is too narrow for all.
+        """
         names = list(columns) or list(dict.fromkeys(name for row in rows for name in row))
         filled = [name for name in names if any(row.get(name) is not None for row in rows)] or names
         natural = [max(cell_len(text) for text in (name, *_column(rows, name))) for name in filled]
         numbers = {name for name in filled if all(_is_number(row.get(name)) for row in rows)}
-        return cls(tuple(filled), tuple(fit(natural, room or width())), frozenset(numbers))
+        widths = within(natural, room or width())
+        return cls(tuple(filled[: len(widths)]), tuple(widths), frozenset(numbers))
 
     def head(self) -> str:
         """The line with the names of the columns."""

@@ -37,7 +37,7 @@ async def command(frame: Frame, to: Path | None, every: float, quiet: bool) -> E
     Uploads three recordings, one of them in parts, each with a transcript, turns them into conversations, waits until
     they are analysed, exports the whole account into a folder, and says at what rate, and with how many 429s.
     """
-    folder = _new_folder(to)
+    folder = new_folder(to)
     began = time.monotonic()
     connection = dataclasses.replace(frame.connection, sandbox=True, share=frame.connection.share or _SHARE)
     async with settings_of(connection) as settings:
@@ -54,7 +54,7 @@ async def command(frame: Frame, to: Path | None, every: float, quiet: bool) -> E
     return Exit.PARTIAL if shown.export.partial else Exit.OK
 
 
-def _new_folder(wanted: Path | None) -> Path:
+def new_folder(wanted: Path | None) -> Path:
     """The folder to export to: one that is empty, or the first free name of the default."""
     if wanted is not None:
         if wanted.is_dir() and any(wanted.iterdir()):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -51,6 +52,8 @@ async def command(program: tuple[str, ...], faults: str | None, as_json: bool, *
     """
     from zra_async.sandbox import Sandbox  # a whole server: only when asked for
 
+    if program and shutil.which(program[0]) is None:
+        raise GivenUp(f"there is no program {program[0]}", exit_code=Exit.USAGE)
     options["limits"] = not options.pop("no_limits")
     try:
         sandbox = Sandbox(**options)
