@@ -132,14 +132,15 @@ class Inflow:
         try:
             return await self._response.content.readany()
         except (aiohttp.ClientError, OSError, ValueError) as problem:
-            # What had arrived before the connection broke is good, but aiohttp gives it no more, and offers no way to
-            # ask for it. The next read raises again.
-            arrived: deque[bytes] = getattr(self._response.content, "_buffer", deque())
-            if arrived:
-                rest = b"".join(arrived)
-                arrived.clear()
-                return rest
-            raise _failure(problem, self._name, self._host, sent=True, words=type(problem).__name__) from None
+            failure = _failure(problem, self._name, self._host, sent=True, words=type(problem).__name__)
+        # What had arrived before the connection broke is good, but aiohttp gives it no more, and offers no way to ask
+        # for it. The next read raises again.
+        arrived: deque[bytes] = getattr(self._response.content, "_buffer", deque())
+        if not arrived:
+            raise failure  # out here, since aiohttp's own error, which would be its context, shows the link
+        rest = b"".join(arrived)
+        arrived.clear()
+        return rest
 
     def close(self) -> None:
         """Let go of the connection: back to its pool after the end, and down before."""
@@ -246,8 +247,10 @@ class Transport:
                 read_bufsize=_DOWNLOAD_BUFFER,
             )
         except (aiohttp.ClientError, OSError, ValueError) as problem:
-            raise _failure(problem, name, target.host, sent=True, words=type(problem).__name__) from None
-        return Inflow(response, name, target.host)
+            failure = _failure(problem, name, target.host, sent=True, words=type(problem).__name__)
+        else:
+            return Inflow(response, name, target.host)
+        raise failure  # out here, since aiohttp's own error, which would be its context, shows the link
 
     async def post_form(
         self, url: str, form: Mapping[str, str], authorization: str, timeout: float
