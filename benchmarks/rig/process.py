@@ -7,9 +7,11 @@ import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from typing import IO, Any
+from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from benchmarks.rig.cores import pin
@@ -57,6 +59,15 @@ class Account:
             counters: dict[str, Any] = json.load(answer)
         return counters
 
+    def upload_url(self) -> str:
+        """Where the public file host sends its callers."""
+        public = urlsplit(self.hosts.file)
+        connection = HTTPConnection(public.netloc, timeout=_PATIENCE)
+        with contextlib.closing(connection):
+            connection.request("POST", f"{public.path}/zra/files")
+            target = connection.getresponse().getheader("Location", "")
+        return target.removesuffix("/zra/files")
+
 
 @contextlib.contextmanager
 def sandbox(*arguments: str) -> Iterator[Account]:
@@ -74,9 +85,3 @@ def sandbox(*arguments: str) -> Iterator[Account]:
 def _stdout(process: subprocess.Popen[str]) -> IO[str]:
     assert process.stdout is not None
     return process.stdout
-
-
-def arguments_of(**options: object) -> Sequence[str]:
-    """Options as command-line arguments: ``conversations=5`` becomes ``--conversations 5``."""
-    pairs = ((f"--{name.replace('_', '-')}", value) for name, value in options.items())
-    return [text for flag, value in pairs for text in ([flag] if value is True else [flag, str(value)])]
