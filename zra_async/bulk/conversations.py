@@ -63,16 +63,16 @@ class Conversations:
         async for page in self._calls.pages(api.LIST, pages):
             yield [_listed(conversation) for conversation in page.items]
 
-    async def read(self, unit: Waiting) -> Reading | None:
+    async def read(self, unit: Waiting, run: int) -> Reading | None:
         """Read one conversation with all that is wanted of it."""
         detail = await self._detail(unit.id)
         if not unit.payload:
             return None
         listed = self._decoder.decode(unit.payload)
-        found: Found = {"conversations": [rows.conversation_row(listed, detail)]}
+        found: Found = {"conversations": [rows.conversation_row(listed, detail, run)]}
         try:
-            await self._content(unit.id, found)
-            await self._recording(unit.id, detail, found)
+            await self._content(unit.id, found, run)
+            await self._recording(unit.id, detail, found, run)
         except errors.NotFound:
             await self._detail(unit.id)  # if the whole conversation is gone, that is what there is to say
             raise
@@ -89,39 +89,39 @@ class Conversations:
         except errors.NotFound:
             raise Gone from None
 
-    async def _content(self, conversation_id: str, found: Found) -> None:
+    async def _content(self, conversation_id: str, found: Found, run: int) -> None:
         calls, zra = self._calls, self._calls.zra
         if self._speech:
             spoken = merge_speakers(
                 await calls.all(content.INTERACTIONS, lambda: zra.conversations.interactions(conversation_id))
             )
-            found["participants"] = rows.participant_rows(conversation_id, spoken)
-            found["transcripts"] = rows.transcript_rows(conversation_id, spoken)
+            found["participants"] = rows.participant_rows(conversation_id, spoken, run)
+            found["transcripts"] = rows.transcript_rows(conversation_id, spoken, run)
         if self._analysis:
-            await self._findings(conversation_id, found)
+            await self._findings(conversation_id, found, run)
         if self._scorecards:
             cards = await calls.all(content.SCORECARDS, lambda: zra.conversations.scorecards(conversation_id))
-            found["scorecards"] = rows.scorecard_rows(conversation_id, cards)
-            found["scorecard_questions"] = rows.scorecard_question_rows(conversation_id, cards)
+            found["scorecards"] = rows.scorecard_rows(conversation_id, cards, run)
+            found["scorecard_questions"] = rows.scorecard_question_rows(conversation_id, cards, run)
         if self._comments:
             written = await calls.all(comments.LIST, lambda: zra.comments.list(conversation_id))
-            found["comments"] = rows.comment_rows(conversation_id, written)
+            found["comments"] = rows.comment_rows(conversation_id, written, run)
 
-    async def _findings(self, conversation_id: str, found: Found) -> None:
+    async def _findings(self, conversation_id: str, found: Found, run: int) -> None:
         conversations = self._calls.zra.conversations
         pages = await self._calls.all(
             content.CONTENT_ANALYSIS, lambda: conversations.content_analysis(conversation_id, analysis_type="all")
         )
         merged = pages[0] if len(pages) == 1 else merge_analysis(pages)
-        found["topics"] = rows.finding_rows(conversation_id, merged.topics)
-        found["next_steps"] = rows.finding_rows(conversation_id, merged.next_steps)
-        found["questions"] = rows.finding_rows(conversation_id, merged.good_questions)
-        found["indicator_mentions"] = rows.finding_rows(conversation_id, merged.indicators)
-        found["chapters"] = rows.chapter_rows(conversation_id, merged)
-        found["deal_memos"] = rows.deal_memo_rows(conversation_id, merged)
-        found["playbooks"] = rows.playbook_rows(conversation_id, merged)
+        found["topics"] = rows.finding_rows(conversation_id, merged.topics, run)
+        found["next_steps"] = rows.finding_rows(conversation_id, merged.next_steps, run)
+        found["questions"] = rows.finding_rows(conversation_id, merged.good_questions, run)
+        found["indicator_mentions"] = rows.finding_rows(conversation_id, merged.indicators, run)
+        found["chapters"] = rows.chapter_rows(conversation_id, merged, run)
+        found["deal_memos"] = rows.deal_memo_rows(conversation_id, merged, run)
+        found["playbooks"] = rows.playbook_rows(conversation_id, merged, run)
 
-    async def _recording(self, conversation_id: str, detail: ConversationDetail, found: Found) -> None:
+    async def _recording(self, conversation_id: str, detail: ConversationDetail, found: Found, run: int) -> None:
         if self._recordings is None or detail.download_link is None:
             return
         # an id is no safe name, and two recordings may have the same one: each gets a folder of its own
@@ -130,7 +130,7 @@ class Conversations:
         done = self._calls.zra.conversations.download_recording(conversation_id, to=folder, overwrite=True)
         file = await self._calls.one(api.GET, done)
         place = file.path.relative_to(self._recordings.parent).as_posix()
-        found["recordings"] = [rows.RecordingRow(conversation_id, place, file.size)]
+        found["recordings"] = [rows.RecordingRow(conversation_id, place, file.size, run=run)]
 
 
 def _listed(conversation: Conversation) -> Listed:

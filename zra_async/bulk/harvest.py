@@ -152,7 +152,7 @@ class Harvest:
         if not unit.id:
             return Outcome(unit, "failed", reason="the list names it without an id")
         try:
-            reading = await self._sources[unit.kind].read(unit)
+            reading = await self._sources[unit.kind].read(unit, self._ledger.run)
         except Gone:
             outcome = Outcome(unit, "deleted")
         except NotReady:

@@ -176,7 +176,7 @@ def _begin(connection: sqlite3.Connection, parameters: str, now: datetime) -> Ru
     begun = now.astimezone(UTC).replace(microsecond=0)
     connection.execute("INSERT INTO run VALUES (?, ?, ?, '', NULL)", (number, parameters, begun.isoformat()))
     # What another run has left waiting is listed again, since that run did not move the watermark. What failed may not
-    # be, so it is read again. What was in processing will be, once it is ready: here it is asked whether it still exists.
+    # be, so it is read again. What was in processing will be, once it is ready: here only its existence is asked for.
     connection.execute("DELETE FROM waiting")
     connection.execute(
         "INSERT INTO waiting (kind, id, version, payload)"
@@ -246,12 +246,14 @@ def _commit(connection: sqlite3.Connection, run: int, outcomes: Sequence[Outcome
 
 def _done(connection: sqlite3.Connection, run: int, outcome: Outcome, writer: Writer | None) -> None:
     unit = outcome.unit
-    digest = _digest(outcome)
     known = connection.execute(
         "SELECT rows_run, digest FROM unit WHERE kind = ? AND id = ?", (unit.kind, unit.id)
     ).fetchone()
-    rows_run = run if known is None or known[1] != digest else known[0]
-    if rows_run == run and writer is not None:
+    rows_run = run
+    digest = _digest(outcome)
+    if known is not None and known[0] is not None and _digest(outcome, restamp=(run, known[0])) == known[1]:
+        rows_run, digest = known  # nothing in it has changed but the run
+    elif writer is not None:
         writer.write(connection, outcome)
     connection.execute(
         "INSERT OR REPLACE INTO unit VALUES (?, ?, ?, 'done', ?, ?, ?, ?, '', NULL)",
@@ -279,12 +281,17 @@ def _note(connection: sqlite3.Connection, run: int, unit: Waiting, state: str, *
     )
 
 
-def _digest(outcome: Outcome) -> bytes:
-    """A fingerprint of what a unit holds, which tells whether it has changed since an earlier run."""
-    content = hashlib.blake2b(digest_size=16)
+def _digest(outcome: Outcome, *, restamp: tuple[int, int] | None = None) -> bytes:
+    """A fingerprint of the lines of a unit, as they are or as another run would have written them."""
+    content = hashlib.sha256()
     for part in outcome.parts:
-        content.update(f"{part.stream} {len(part.lines)}\n".encode())
-        content.update(part.lines)
+        lines = part.lines
+        if restamp is not None:
+            # a quotation mark inside a text is escaped, so this is the last column and nothing else
+            old, new = (b',"_run":%d}\n' % run for run in restamp)
+            lines = lines.replace(old, new)
+        content.update(b"%s %d\n" % (part.stream.encode(), len(lines)))
+        content.update(lines)
     return content.digest()
 
 

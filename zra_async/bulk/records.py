@@ -21,6 +21,7 @@ from zra_async.bulk.measure import Measure
 from zra_async.bulk.plan import plan, stages, workers
 from zra_async.bulk.progress import OnEvent, Tally
 from zra_async.bulk.report import ExportReport
+from zra_async.bulk.schema import RUN_COLUMN
 from zra_async.bulk.units import Outcome
 from zra_async.bulk.window import extended
 from zra_async.client import ZRAClient
@@ -109,7 +110,9 @@ class RecordStream:
     def _take(self, outcome: Outcome) -> None:
         for part in outcome.parts:
             self._records[part.stream] += part.records
-            self._ready.extend((part.stream, record) for record in _decoder.decode_lines(part.lines))
+            for record in _decoder.decode_lines(part.lines):
+                del record[RUN_COLUMN]
+                self._ready.append((part.stream, record))
 
     def _end(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():

@@ -1,4 +1,4 @@
-"""What one line of each stream looks like, and how the answers about one unit become such lines: pure functions.
+"""What one line of each stream about conversations looks like, and how answers become such lines: pure functions.
 
 Every line of a stream has the same columns; what the service does not tell is null. Texts are left as they came.
 """
@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from msgspec.structs import astuple
 
 from zra_async.api.comments import Comment, MentionedTeam, MentionedUser
 from zra_async.api.content_models import (
@@ -31,14 +32,13 @@ from zra_async.api.conversation_models import (
     Moment,
     ParticipantType,
 )
-from zra_async.api.deal_models import CustomerContact, Deal, DealActivity, DealDetail
 from zra_async.api.merge import Interactions
-from zra_async.api.playlists import Playlist
-from zra_async.api.team_models import Team, TeamDetail, TeamType, TeamUser
 
 
-class Row(msgspec.Struct, frozen=True, gc=False):
-    """One line of a stream."""
+class Row(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One line of a stream; `run` is the run that has written it, and always the last column."""
+
+    run: int = msgspec.field(name="_run", default=0)
 
 
 # --------------------------------------------------------------------------- conversations
@@ -82,7 +82,7 @@ _LISTED = tuple(f for f in ConversationRow.__struct_fields__ if f in Conversatio
 _DETAILED = tuple(f for f in ConversationRow.__struct_fields__ if f in ConversationDetail.__struct_fields__)
 
 
-def conversation_row(listed: Conversation, detail: ConversationDetail) -> ConversationRow:
+def conversation_row(listed: Conversation, detail: ConversationDetail, run: int) -> ConversationRow:
     """Merge what the list and the detail say: the detail counts where both speak, since it is the newer of the two."""
     fields: dict[str, Any] = {name: getattr(listed, name) for name in _LISTED}
     for name in _DETAILED:
@@ -92,7 +92,7 @@ def conversation_row(listed: Conversation, detail: ConversationDetail) -> Conver
     fields["conversation_id"] = listed.conversation_id
     if not fields.get("deal_id") and detail.deal is not None:
         fields["deal_id"] = detail.deal.id or None
-    return ConversationRow(**fields, has_recording=detail.download_link is not None)
+    return ConversationRow(**fields, has_recording=detail.download_link is not None, run=run)
 
 
 class ParticipantRow(Row, frozen=True, gc=False):
@@ -115,7 +115,7 @@ class ParticipantRow(Row, frozen=True, gc=False):
 _SILENT = SpeakerMetrics()
 
 
-def participant_rows(conversation_id: str, spoken: Interactions) -> list[ParticipantRow]:
+def participant_rows(conversation_id: str, spoken: Interactions, run: int) -> list[ParticipantRow]:
     """One line for each speaker."""
     return [
         ParticipantRow(
@@ -126,7 +126,8 @@ def participant_rows(conversation_id: str, spoken: Interactions) -> list[Partici
             speaker.email,
             speaker.speaker_type,
             len(speaker.transcripts),
-            *msgspec.structs.astuple(speaker.metrics or _SILENT),
+            *astuple(speaker.metrics or _SILENT),
+            run=run,
         )
         for index, speaker in enumerate(spoken.participants)
     ]
@@ -147,7 +148,7 @@ class TranscriptRow(Row, frozen=True, gc=False):
     text: str | None
 
 
-def transcript_rows(conversation_id: str, spoken: Interactions) -> list[TranscriptRow]:
+def transcript_rows(conversation_id: str, spoken: Interactions, run: int) -> list[TranscriptRow]:
     """One line for each utterance, in order."""
     return [
         TranscriptRow(
@@ -161,6 +162,7 @@ def transcript_rows(conversation_id: str, spoken: Interactions) -> list[Transcri
             said.start_time,
             said.end_time,
             said.text,
+            run=run,
         )
         for index, (who, said) in enumerate(spoken.transcript)
     ]
@@ -185,10 +187,10 @@ class FindingRow(Row, frozen=True, gc=False):
     end_time: str | None
 
 
-def finding_rows(conversation_id: str, sections: Sequence[Section]) -> list[FindingRow]:
+def finding_rows(conversation_id: str, sections: Sequence[Section], run: int) -> list[FindingRow]:
     """One line for each finding of each section."""
     return [
-        FindingRow(conversation_id, place, index, *msgspec.structs.astuple(finding))
+        FindingRow(conversation_id, place, index, *astuple(finding), run=run)
         for place, section in enumerate(sections)
         for index, finding in enumerate(section.section)
     ]
@@ -206,10 +208,10 @@ class ChapterRow(Row, frozen=True, gc=False):
     end_time: str | None
 
 
-def chapter_rows(conversation_id: str, found: ContentAnalysis) -> list[ChapterRow]:
+def chapter_rows(conversation_id: str, found: ContentAnalysis, run: int) -> list[ChapterRow]:
     """One line for each chapter."""
     return [
-        ChapterRow(conversation_id, index, *msgspec.structs.astuple(chapter))
+        ChapterRow(conversation_id, index, *astuple(chapter), run=run)
         for index, chapter in enumerate(found.smart_chapters)
     ]
 
@@ -224,12 +226,12 @@ class DealMemoRow(Row, frozen=True, gc=False):
     explanation: str | None
 
 
-def deal_memo_rows(conversation_id: str, found: ContentAnalysis) -> list[DealMemoRow]:
+def deal_memo_rows(conversation_id: str, found: ContentAnalysis, run: int) -> list[DealMemoRow]:
     """One line for each factor, those that speak for the deal first."""
     memo = found.deal_memo
     sides = (("win", memo.potential_wins), ("concern", memo.potential_concerns)) if memo else ()
     return [
-        DealMemoRow(conversation_id, side, index, factor.factor, factor.explanation)
+        DealMemoRow(conversation_id, side, index, factor.factor, factor.explanation, run=run)
         for side, factors in sides
         for index, factor in enumerate(factors)
     ]
@@ -248,7 +250,7 @@ class PlaybookRow(Row, frozen=True, gc=False):
     sources: tuple[PlaybookSource, ...] = ()
 
 
-def playbook_rows(conversation_id: str, found: ContentAnalysis) -> list[PlaybookRow]:
+def playbook_rows(conversation_id: str, found: ContentAnalysis, run: int) -> list[PlaybookRow]:
     """One line for each element of each playbook; a playbook in two pieces is counted through."""
     rows: list[PlaybookRow] = []
     counts: dict[str, int] = {}
@@ -266,6 +268,7 @@ def playbook_rows(conversation_id: str, found: ContentAnalysis) -> list[Playbook
                     element.element_name,
                     answer.summaries if answer else (),
                     answer.sources if answer else (),
+                    run=run,
                 )
             )
     return rows
@@ -301,18 +304,20 @@ class ScorecardQuestionRow(Row, frozen=True, gc=False):
     scale: Scale | None
 
 
-def scorecard_rows(conversation_id: str, scorecards: Iterable[Scorecard]) -> list[ScorecardRow]:
+def scorecard_rows(conversation_id: str, scorecards: Iterable[Scorecard], run: int) -> list[ScorecardRow]:
     """One line for each scorecard."""
     return [
-        ScorecardRow(conversation_id, index, *msgspec.structs.astuple(scorecard)[:-1])
+        ScorecardRow(conversation_id, index, *astuple(scorecard)[:-1], run=run)
         for index, scorecard in enumerate(scorecards)
     ]
 
 
-def scorecard_question_rows(conversation_id: str, scorecards: Iterable[Scorecard]) -> list[ScorecardQuestionRow]:
+def scorecard_question_rows(
+    conversation_id: str, scorecards: Iterable[Scorecard], run: int
+) -> list[ScorecardQuestionRow]:
     """One line for each question of each scorecard."""
     return [
-        ScorecardQuestionRow(conversation_id, place, scorecard.scorecard_id, index, *msgspec.structs.astuple(question))
+        ScorecardQuestionRow(conversation_id, place, scorecard.scorecard_id, index, *astuple(question), run=run)
         for place, scorecard in enumerate(scorecards)
         for index, question in enumerate(scorecard.scorecard_questions)
     ]
@@ -336,11 +341,9 @@ class CommentRow(Row, frozen=True, gc=False):
     time_in_recording: str | None
 
 
-def comment_rows(conversation_id: str, comments: Iterable[Comment]) -> list[CommentRow]:
+def comment_rows(conversation_id: str, comments: Iterable[Comment], run: int) -> list[CommentRow]:
     """One line for each comment."""
-    return [
-        CommentRow(conversation_id, index, *msgspec.structs.astuple(comment)) for index, comment in enumerate(comments)
-    ]
+    return [CommentRow(conversation_id, index, *astuple(comment), run=run) for index, comment in enumerate(comments)]
 
 
 class RecordingRow(Row, frozen=True, gc=False):
@@ -349,135 +352,3 @@ class RecordingRow(Row, frozen=True, gc=False):
     conversation_id: str
     file: str
     size: int
-
-
-# --------------------------------------------------------------------------- deals, teams, playlists
-
-
-class DealRow(Row, frozen=True, gc=False):
-    """A deal, list and detail merged."""
-
-    deal_id: str
-    deal_name: str | None = None
-    deal_stage: str | None = None
-    deal_description: str | None = None
-    deal_retrospective: str | None = None
-    deal_amount: int | None = None
-    currency_type: str | None = None
-    deal_is_closed: bool | None = None
-    deal_is_private: bool | None = None
-    account_name: str | None = None
-    account_type: str | None = None
-    customer_account_id: str | None = None
-    customer_contact: tuple[CustomerContact, ...] = ()
-    contacts: tuple[str, ...] = ()
-    owner_id: str | None = None
-    owner_name: str | None = None
-    owner_email: str | None = None
-    create_time: datetime | None = None
-    last_activity_time: datetime | None = None
-    close_date: str | None = None
-    time_in_stage: int | None = None
-    number_of_conversations: int | None = None
-
-
-def deal_row(listed: Deal, detail: DealDetail) -> DealRow:
-    """Merge what the list and the detail say: the detail counts where it says anything."""
-    fields: dict[str, Any] = {name: getattr(listed, name) for name in Deal.__struct_fields__}
-    for name in DealDetail.__struct_fields__:
-        value = getattr(detail, name)
-        if value is not None and value != ():
-            fields[name] = value
-    fields["deal_id"] = listed.deal_id
-    return DealRow(**fields)
-
-
-class DealActivityRow(Row, frozen=True, gc=False):
-    """A conversation or a message that belongs to a deal."""
-
-    deal_id: str
-    index: int
-    activity_type: str | None
-    conversation_id: str | None
-    conversation_topic: str | None
-    message_ids: str | None
-    number_of_message_in_thread: int | None
-    direction: str | None
-    host_id: str | None
-    start_date: datetime | None
-    duration: int | None
-    deal_stage: str | None
-    stage_during_conversation: str | None
-    processing_analysis: bool | None
-    engagement_score: int | None
-    sentiment_score: int | None
-    summary: str | None
-    next_steps: tuple[str, ...]
-
-
-def deal_activity_rows(deal_id: str, activities: Iterable[DealActivity]) -> list[DealActivityRow]:
-    """One line for each activity, in the order of the list."""
-    return [
-        DealActivityRow(deal_id, index, *msgspec.structs.astuple(activity)) for index, activity in enumerate(activities)
-    ]
-
-
-class TeamRow(Row, frozen=True, gc=False):
-    """A team and its place in the hierarchy; `parent_team_id` is null for a root and for a flat team."""
-
-    team_id: str
-    parent_team_id: str | None = None
-    name: str | None = None
-    description: str | None = None
-    type: TeamType | None = None
-    leaf: bool | None = None
-    member_size: int | None = None
-    manager_size: int | None = None
-
-
-def team_row(listed: Team | TeamDetail, parent_team_id: str | None) -> TeamRow:
-    """One line for a team as the list shows it."""
-    managers = listed.supervisor_size if isinstance(listed, Team) else listed.manager_size
-    return TeamRow(
-        listed.team_id,
-        parent_team_id,
-        listed.name,
-        listed.description,
-        listed.type,
-        listed.leaf,
-        listed.member_size,
-        managers,
-    )
-
-
-class TeamUserRow(Row, frozen=True, gc=False):
-    """A member or a manager of a team."""
-
-    team_id: str
-    user_id: str
-    email: str | None
-    first_name: str | None
-    last_name: str | None
-
-
-def team_user_rows(team_id: str, users: Iterable[TeamUser]) -> list[TeamUserRow]:
-    """One line for each user."""
-    return [TeamUserRow(team_id, *msgspec.structs.astuple(user)) for user in users]
-
-
-class PlaylistRow(Row, frozen=True, gc=False):
-    """A playlist as one user sees it."""
-
-    user_id: str
-    playlist_id: str
-    playlist_name: str | None
-    type: str | None
-    created_by: str | None
-    modified_time: datetime | None
-    number_of_conversations: int | None
-    following: bool | None
-
-
-def playlist_rows(user_id: str, playlists: Iterable[Playlist]) -> list[PlaylistRow]:
-    """One line for each playlist."""
-    return [PlaylistRow(user_id, *msgspec.structs.astuple(playlist)) for playlist in playlists]

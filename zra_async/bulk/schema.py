@@ -20,7 +20,7 @@ def columns(stream: str) -> dict[str, str]:
     row: type[msgspec.Struct] = UnitRow if stream == UNITS else STREAMS[stream].row
     info = inspect.type_info(row)
     assert isinstance(info, inspect.StructType)
-    return {**_fields(info), RUN_COLUMN: "BIGINT"}
+    return _fields(info)
 
 
 def _fields(info: inspect.StructType) -> dict[str, str]:

@@ -29,7 +29,7 @@ SEGMENT_BYTES = 64 * 1024**2
 _NAME = re.compile(rf"({'|'.join([*STREAMS, UNITS])})-\d{{5,}}\.jsonl")
 _FLAGS = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 _BLOCK = 1024**2
-_ENCODER = msgspec.json.Encoder()
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 
 class UnitRow(Row, frozen=True, gc=False):
@@ -100,7 +100,6 @@ class Segments:
         self._limit = limit
         self._open: dict[str, Segment] = {}
         self._begun = False  # a segment was made since the last sync
-        self._stamp = f',"_run":{run}}}\n'.encode()
 
     def recover(self, connection: sqlite3.Connection) -> None:
         """Make the files what the ledger says they are: longer ones are cut, unknown ones removed, missing ones told.
@@ -120,15 +119,14 @@ class Segments:
                 path.unlink()
 
     def write(self, connection: sqlite3.Connection, outcome: Outcome) -> None:
-        """Append the lines of a unit, each with the number of this run, and a line about the unit itself."""
+        """Append the lines of a unit, and one about the unit itself."""
         for part in outcome.parts:
             if part.records:
-                # a line break inside a text is escaped, so this is the end of a line and nothing else
-                self._append(connection, part.stream, part.lines.replace(b"}\n", self._stamp), part.records)
-        unit = outcome.unit
+                self._append(connection, part.stream, part.lines, part.records)
+        unit, now = outcome.unit, datetime.now(UTC).replace(microsecond=0)
         state = "exported" if outcome.state == "done" else "deleted"
-        line = _ENCODER.encode_lines([UnitRow(unit.kind, unit.id, state, datetime.now(UTC).replace(microsecond=0))])
-        self._append(connection, UNITS, line.replace(b"}\n", self._stamp), 1)
+        line = _encode_lines([UnitRow(unit.kind, unit.id, state, now, run=self._run)])
+        self._append(connection, UNITS, line, 1)
 
     def sync(self, connection: sqlite3.Connection) -> None:
         """Bring the segments to the disk, then their sizes into the ledger."""

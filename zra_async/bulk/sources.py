@@ -14,7 +14,7 @@ import msgspec
 from zra_async import errors
 from zra_async.api.deal_models import Deal
 from zra_async.api.team_models import Team
-from zra_async.bulk import rows
+from zra_async.bulk import account_rows
 from zra_async.bulk.ledger import Ledger
 from zra_async.bulk.streams import STREAMS, UnitKind
 from zra_async.bulk.units import Listed, Waiting, id_of
@@ -58,8 +58,11 @@ class Source(Protocol):
         """List the units, page by page; may be begun anew."""
         ...
 
-    async def read(self, unit: Waiting) -> Reading | None:
-        """Read a unit; None for one that exists, where nothing else was asked. Raises `Gone` and `NotReady`."""
+    async def read(self, unit: Waiting, run: int) -> Reading | None:
+        """Read a unit for the lines of a run; None for one that exists, where nothing else was asked.
+
+        Raises `Gone` and `NotReady`.
+        """
         ...
 
 
@@ -82,11 +85,16 @@ class Calls:
                 self.counts[operation.label] += 1
                 yield page
 
-    async def all(self, operation: Operation[Any], begin: Callable[[], Pages[T]]) -> list[T]:
+    async def all(self, operation: Operation[Any], begin: Callable[[], Pages[T]]) -> Sequence[T]:
         """Read a short list to its end, from the beginning again if its page token expires meanwhile."""
         for turn in range(_RESTARTS + 1):
             try:
-                return [item async for page in self.pages(operation, begin()) for item in page.items]
+                pages = begin()
+                first = await pages
+                if not first.next_page_token:  # as nearly always: one page, and none of the machinery for more
+                    self.counts[operation.label] += 1
+                    return first.items
+                return [item async for page in self.pages(operation, pages) for item in page.items]
             except errors.PageTokenExpired:
                 if turn == _RESTARTS:
                     raise
@@ -121,11 +129,11 @@ class Simple:
         async for page in self._calls.pages(self._operation, self._begin(self._calls.zra)):
             yield [self._listed(item) for item in page.items]
 
-    async def read(self, unit: Waiting) -> Reading | None:
+    async def read(self, unit: Waiting, run: int) -> Reading | None:
         """The list has told everything."""
         if not unit.payload:
             raise Gone
-        return Reading({self._stream: [self._decoder.decode(unit.payload)]})
+        return Reading({self._stream: [msgspec.structs.replace(self._decoder.decode(unit.payload), run=run)]})
 
     def _listed(self, item: msgspec.Struct) -> Listed:
         payload = _encode(item)
@@ -151,7 +159,7 @@ class Deals:
             payloads = [(deal.deal_id, _encode(deal)) for deal in page.items]
             yield [Listed(deal_id, version_of(payload), payload) for deal_id, payload in payloads]
 
-    async def read(self, unit: Waiting) -> Reading | None:
+    async def read(self, unit: Waiting, run: int) -> Reading | None:
         """Read the detail of a deal, and its activities if they are wanted."""
         zra, (get, activities) = self._calls.zra, STREAMS["deal_activities"].reads
         try:
@@ -159,10 +167,10 @@ class Deals:
             if not unit.payload:
                 return None
             listed = self._decoder.decode(unit.payload)
-            found: dict[str, Sequence[msgspec.Struct]] = {"deals": [rows.deal_row(listed, detail)]}
+            found: dict[str, Sequence[msgspec.Struct]] = {"deals": [account_rows.deal_row(listed, detail, run)]}
             if "deal_activities" in self._streams:
                 items = await self._calls.all(activities, lambda: zra.deals.activities(unit.id))
-                found["deal_activities"] = rows.deal_activity_rows(unit.id, items)
+                found["deal_activities"] = account_rows.deal_activity_rows(unit.id, items, run)
         except errors.NotFound:
             raise Gone from None
         return Reading(found, [listed.owner_id] if listed.owner_id else ())
@@ -206,23 +214,25 @@ class Teams:
         payloads = [(team_id, _encode(team)) for team_id, team in found.items()]
         yield [Listed(team_id, version_of(payload), payload) for team_id, payload in payloads]
 
-    async def read(self, unit: Waiting) -> Reading | None:
+    async def read(self, unit: Waiting, run: int) -> Reading | None:
         """Read the people of a team."""
         if not unit.payload:
             raise Gone
         listed, teams = self._decoder.decode(unit.payload), self._calls.zra.teams
-        found: dict[str, Sequence[msgspec.Struct]] = {"teams": [rows.team_row(listed.team, listed.parent_team_id)]}
+        found: dict[str, Sequence[msgspec.Struct]] = {
+            "teams": [account_rows.team_row(listed.team, listed.parent_team_id, run)]
+        }
         people: list[str] = []
         try:
             if self._members:
                 members = await self._calls.all(STREAMS["team_members"].reads[0], lambda: teams.members.list(unit.id))
-                found["team_members"] = rows.team_user_rows(unit.id, members)
+                found["team_members"] = account_rows.team_user_rows(unit.id, members, run)
                 people += [user.user_id for user in members]
             if self._managers:
                 managers = await self._calls.all(
                     STREAMS["team_managers"].reads[0], lambda: teams.managers.list(unit.id)
                 )
-                found["team_managers"] = rows.team_user_rows(unit.id, managers)
+                found["team_managers"] = account_rows.team_user_rows(unit.id, managers, run)
                 people += [user.user_id for user in managers]
         except errors.NotFound:
             raise Gone from None
@@ -250,11 +260,11 @@ class Users:
         async for page in self._calls.pages(operation, zra.teams.unassigned_users()):
             yield [Listed(user.user_id, "", b"{}") for user in page.items]
 
-    async def read(self, unit: Waiting) -> Reading | None:
+    async def read(self, unit: Waiting, run: int) -> Reading | None:
         """Read the playlists of a user."""
         zra, operation = self._calls.zra, STREAMS["playlists"].reads[0]
         try:
             playlists = await self._calls.all(operation, lambda: zra.playlists.list(unit.id))
         except errors.NotFound:
             raise Gone from None
-        return Reading({"playlists": rows.playlist_rows(unit.id, playlists)})
+        return Reading({"playlists": account_rows.playlist_rows(unit.id, playlists, run)})

@@ -11,9 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from zra_async.api import comments, content, conversations, deals, indicators, meetings, playlists, team_people, teams
-from zra_async.api.indicators import Indicator
-from zra_async.api.meetings import Meeting
-from zra_async.bulk import rows
+from zra_async.bulk import account_rows, rows
 from zra_async.core.operation import Label, Operation
 from zra_async.errors import InvalidArgument
 
@@ -102,7 +100,7 @@ _ALL = (
     StreamSpec(
         name="deals",
         unit="deal",
-        row=rows.DealRow,
+        row=account_rows.DealRow,
         summary="each deal, list and detail merged",
         key=("deal_id",),
         lists=(deals.LIST,),
@@ -112,7 +110,7 @@ _ALL = (
     StreamSpec(
         name="deal_activities",
         unit="deal",
-        row=rows.DealActivityRow,
+        row=account_rows.DealActivityRow,
         summary="conversations and messages of each deal",
         key=("deal_id",),
         lists=(deals.LIST,),
@@ -121,7 +119,7 @@ _ALL = (
     StreamSpec(
         name="teams",
         unit="team",
-        row=rows.TeamRow,
+        row=account_rows.TeamRow,
         summary="each team and its place in the hierarchy",
         key=("team_id",),
         lists=_TEAMS,
@@ -129,7 +127,7 @@ _ALL = (
     StreamSpec(
         name="team_members",
         unit="team",
-        row=rows.TeamUserRow,
+        row=account_rows.TeamUserRow,
         summary="who belongs to which team",
         key=("team_id",),
         lists=_TEAMS,
@@ -138,7 +136,7 @@ _ALL = (
     StreamSpec(
         name="team_managers",
         unit="team",
-        row=rows.TeamUserRow,
+        row=account_rows.TeamUserRow,
         summary="who manages which team",
         key=("team_id",),
         lists=_TEAMS,
@@ -147,7 +145,7 @@ _ALL = (
     StreamSpec(
         name="playlists",
         unit="user",
-        row=rows.PlaylistRow,
+        row=account_rows.PlaylistRow,
         summary="the playlists of every user that the other streams or the teams name",
         key=("user_id",),
         lists=(teams.LIST, team_people.LIST_MEMBERS, team_people.LIST_MANAGERS, teams.UNASSIGNED_USERS),
@@ -156,7 +154,7 @@ _ALL = (
     StreamSpec(
         name="indicators",
         unit="indicator",
-        row=Indicator,
+        row=account_rows.IndicatorRow,
         summary="the account's indicator settings",
         key=("id",),
         lists=(indicators.LIST,),
@@ -164,7 +162,7 @@ _ALL = (
     StreamSpec(
         name="scheduled_meetings",
         unit="meeting",
-        row=Meeting,
+        row=account_rows.MeetingRow,
         summary="meetings that are scheduled",
         key=("event_id", "user_id", "start_time"),
         lists=(meetings.LIST,),
