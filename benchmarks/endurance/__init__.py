@@ -1,0 +1,1 @@
+"""A month of abuse in a short while: everything at once on one account, with everything going wrong."""
