@@ -52,7 +52,7 @@ def test_an_export_that_is_stopped_goes_on_with_the_same_command(tmp_path: Path)
     assert (ended.code, ended.out) == (130, "")
     assert f"nothing is lost; to go on: zra {' '.join(line)}" in ended.err
     assert "Traceback" not in ended.err
-    rest = zra(*line, *QUICK)
+    rest = zra(*line, *QUICK, "--json")
     assert rest.code == 0
     report = rest.rows[0]
     assert (report["resumed"], report["partial"], report["records"]["conversations"]) == (True, False, 40)
@@ -134,7 +134,18 @@ def test_crm_records_come_home_to_their_lines(tmp_path: Path) -> None:
     good = {"crm_account_id": "a", "account_name": "A", "modify_time": "2025-11-20T12:00:00Z"}
     lines = [good, {"crm_account_id": "b"}, {**good, "crm_account_id": "c"}]
     (tmp_path / "accounts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
-    ended = zra("crm", "import", "--accounts", "accounts.jsonl", "--failed-to", "bad.jsonl", *SMALL, "-q", cwd=tmp_path)
+    ended = zra(
+        "crm",
+        "import",
+        "--accounts",
+        "accounts.jsonl",
+        "--failed-to",
+        "bad.jsonl",
+        *SMALL,
+        "-q",
+        "--json",
+        cwd=tmp_path,
+    )
     assert ended.code == 3
     assert ended.err.startswith("accounts.jsonl:2: b: ")
     assert (ended.rows[0]["imported"], ended.rows[0]["failed"]) == (2, 1)

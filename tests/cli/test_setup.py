@@ -97,7 +97,7 @@ def test_a_service_out_of_reach_is_an_error(served: Invoke, monkeypatch: pytest.
     """No token host: the line names it, and points to ``zra check``."""
     monkeypatch.setenv("ZRA_TOKEN_URL", "http://127.0.0.1:9/oauth/token")
     monkeypatch.setattr("zra_async.core.auth._FETCH_ATTEMPTS", 1)
-    ended = served("check", "--format", "table")
+    ended = served("check")
     assert ended.code == 4
     assert "WRONG network      127.0.0.1:9: port 9: the connection is refused or blocked" in ended.out
     assert "no access token" in ended.out
@@ -110,7 +110,7 @@ def findings(ended: Any) -> dict[str, tuple[str, str]]:
 
 def test_check_finds_nothing_wrong_where_nothing_is(served: Invoke) -> None:
     """A good set-up ends with 0; the plan cannot be told from an answer without limits in it."""
-    ended = served("check")
+    ended = served("check", "--json")
     assert ended.code == 0
     found = findings(ended)
     assert {subject: state for subject, (state, _) in found.items()} == {
@@ -126,7 +126,7 @@ def test_check_finds_nothing_wrong_where_nothing_is(served: Invoke) -> None:
 
 def test_check_names_missing_credentials(invoke: Invoke) -> None:
     """The first thing to find is that there are none."""
-    ended = invoke("check")
+    ended = invoke("check", "--json")
     assert ended.code == 4
     assert findings(ended)["credentials"][0] == "problem"
 
@@ -138,7 +138,7 @@ def test_check_finds_a_wrong_plan_from_the_limits(tmp_path: Path) -> None:
         '[[fault]]\noperation = "GET /conversations"\nstatus = 200\nbody = {conversations = []}\n'
         'headers = {X-RateLimit-Category = "Medium", X-RateLimit-Type = "QPS", X-RateLimit-Limit = "20"}\n'
     )
-    with_faults = ["sandbox", "--conversations", "1", "--faults", str(faults), "--", *ZRA, "check"]
+    with_faults = ["sandbox", "--conversations", "1", "--faults", str(faults), "--", *ZRA, "check", "--json"]
     ended = zra(*with_faults)
     assert ended.code == 4
     text = findings(ended)["plan"][1]

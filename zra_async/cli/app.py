@@ -57,6 +57,8 @@ class LazyGroup(click.Group):
             formatter.write_dl([(str(int(code)), meaning) for code, meaning in MEANINGS.items()])
         with formatter.section("Environment"):
             formatter.write_dl(list(ENVIRONMENT.items()))
+        with formatter.section("Completion"):
+            formatter.write_text('eval "$(_ZRA_COMPLETE=bash_source zra)" (or zsh_source, fish_source)')
 
 
 ENVIRONMENT = {

@@ -12,7 +12,6 @@ from zra_async.config import Hosts, settings_from_env
 from zra_async.core.auth import Auth, ServerToServer
 from zra_async.core.events import Event, Observer
 from zra_async.core.plans import Plan
-from zra_async.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from zra_async.sandbox import Sandbox
@@ -85,8 +84,6 @@ async def opened(connection: Connection, observer: Observer = silent) -> AsyncGe
 
 def _from_environment(connection: Connection) -> Settings:
     auth, hosts, plan, share = settings_from_env()
-    if connection.share is not None and not 0 < connection.share <= 1:
-        raise ConfigurationError("--share must be a number above 0 and at most 1")
     return Settings(
         auth=auth,
         hosts=hosts,

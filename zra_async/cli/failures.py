@@ -26,15 +26,22 @@ class GivenUp(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What to tell: the exit code, one line, and what to do about it ("" where the line says so itself)."""
+    """What to tell: the exit code, one line, and what to do about it ("" where the line says so itself).
+
+    `passing` says that the same command may succeed later.
+    """
 
     exit_code: Exit
     message: str
     advice: str = ""
+    passing: bool = False
 
 
 _SETUP = "set the variables of your app's credentials (zra check names them), or try it without an account: --sandbox"
 _CHECK = "zra check shows what is wrong with credentials, scopes and network"
+
+
+_PASSING = (errors.RateLimited, errors.ServerError, errors.TransportError, errors.DeadlineExceeded)
 
 
 def explain(error: BaseException) -> Failure:
@@ -42,7 +49,7 @@ def explain(error: BaseException) -> Failure:
     while isinstance(error, BaseExceptionGroup):
         error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     code, advice = _judge(error)
-    return Failure(code, clean(_one_line(error)), advice)
+    return Failure(code, clean(_one_line(error)), advice, isinstance(error, _PASSING))
 
 
 def _judge(error: BaseException) -> tuple[Exit, str]:
@@ -61,6 +68,8 @@ def _judge(error: BaseException) -> tuple[Exit, str]:
             return Exit.PARTIAL, "the same command sends the rest" if error.operation.startswith("files.") else ""
         case errors.UploadInterrupted():
             return Exit.ERROR, "the same command goes on from there"
+        case errors.JournalError():
+            return Exit.ERROR, "another place for it: --journal PATH"
         case errors.InUse():
             return Exit.ERROR, "wait until the other run has ended, or stop it"
         case errors.TargetExists():

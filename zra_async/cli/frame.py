@@ -22,7 +22,7 @@ import click
 from zra_async.cli.connection import Connection, opened, silent
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import explain
-from zra_async.cli.output import Output, output_options, take_output
+from zra_async.cli.output import Output, output_options, report_options, take_output
 from zra_async.cli.wording import clean
 from zra_async.client import ZRAClient
 from zra_async.core.events import Observer, log_event
@@ -59,23 +59,22 @@ def say(text: str) -> None:
 
 
 def subcommand(
-    name: str, *, shows: bool = True, continues: bool = False, short_help: str | None = None
+    name: str, *, reports: bool = False, continues: bool = False, short_help: str | None = None
 ) -> Callable[[Work], click.Command]:
     """Make a command of an async function, which gets a `Frame` and its own options.
 
-    ``shows``: it has data for stdout, so it takes the options for its format. ``continues``: the same command line
-    goes on where an interrupted one stopped.
+    ``reports``: what it writes to stdout is a report and not records. ``continues``: the same command line goes on
+    where an interrupted one stopped.
     """
 
     def decorate(work: Work) -> click.Command:
         @functools.wraps(work)
         def callback(**params: Any) -> int:
-            frame = _frame(params, shows=shows, continues=continues)
+            frame = _frame(params, continues=continues)
             return _drive(functools.partial(work, frame, **params), frame, Exit.INTERRUPTED)
 
         own = callback.__dict__.pop("__click_params__", [])  # click keeps them last to first
-        dressed = connection_options(callback)
-        dressed = output_options(dressed) if shows else dressed
+        dressed = (report_options if reports else output_options)(connection_options(callback))
         dressed.__dict__["__click_params__"] += own
         return click.command(name, short_help=short_help)(dressed)
 
@@ -120,7 +119,7 @@ def connection_options(callback: Callable[..., Any]) -> Callable[..., Any]:
     return callback
 
 
-def _frame(params: dict[str, Any], *, shows: bool, continues: bool) -> Frame:
+def _frame(params: dict[str, Any], *, continues: bool) -> Frame:
     embedded = {name: params.pop(f"sandbox_{name}") for name in ("conversations", "seed", "latency")}
     embedded = {name: value for name, value in embedded.items() if value is not None}
     connection = Connection(
@@ -129,7 +128,7 @@ def _frame(params: dict[str, Any], *, shows: bool, continues: bool) -> Frame:
     again = _typed()
     frame = Frame(
         connection=connection,
-        output=take_output(params) if shows else Output(),
+        output=take_output(params),
         debug=params.pop("debug"),
         again=again,
     )
@@ -159,6 +158,8 @@ def _drive(work: Callable[[], Awaitable[int | None]], frame: Frame, on_interrupt
         say(f"error: {failure.message}")
         if failure.advice:
             say(f"  {failure.advice}")
+        if failure.passing and frame.continues:
+            say(f"  {frame.continues}")
         return failure.exit_code
 
 

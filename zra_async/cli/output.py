@@ -53,11 +53,8 @@ class Output:
             write(msgspec.json.encode(row) + b"\n")
 
     def report(self, data: Mapping[str, Any], text: Callable[[], str]) -> None:
-        """Write the outcome of a command: its data for programs, or ``text`` for people."""
-        if self.tabular:
-            write(text().encode())
-        else:
-            self.one(data)
+        """Write the outcome of a command: ``text`` for people, or its data where JSON is asked for."""
+        write(text().encode() if self.format != "jsonl" else msgspec.json.encode(data) + b"\n")
 
     def pick(self, thing: Any) -> Any:
         """The chosen fields of ``thing`` as plain values; ``a.b`` reaches into ``a``."""
@@ -98,9 +95,14 @@ def output_options(callback: Callable[..., Any]) -> Callable[..., Any]:
     return callback
 
 
+def report_options(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the option of its report, which is text for people unless it is set."""
+    return click.option("--json", "as_json", is_flag=True, help="The report as one JSON object.")(callback)
+
+
 def take_output(params: dict[str, Any]) -> Output:
     """The output that the options ask for; they are taken out of ``params``."""
-    as_json, form, fields = params.pop("as_json"), params.pop("form"), params.pop("fields")
+    as_json, form, fields = params.pop("as_json"), params.pop("form", None), params.pop("fields", None)
     if as_json and form == "table":
         raise click.UsageError("--json and --format table exclude each other")
     names = tuple(name.strip() for name in (fields or "").split(",") if name.strip())

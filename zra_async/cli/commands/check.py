@@ -28,7 +28,7 @@ _TRIED = ("conversations.list", "deals.list", "teams.list", "indicators.list", "
 _MARKS = {"ok": "ok", "note": "note", "problem": "WRONG"}
 
 
-@subcommand("check")
+@subcommand("check", reports=True)
 async def command(frame: Frame) -> Exit:
     """Find out what is wrong with credentials, scopes, plan, clock or network, and what to do.
 

@@ -31,7 +31,7 @@ def command() -> None:
     """Bring the records of a CRM in."""
 
 
-@subcommand("import", continues=True, short_help="Import records from files.")
+@subcommand("import", reports=True, continues=True, short_help="Import records from files.")
 @click.option("--accounts", type=_FILE, help="Accounts, which come first.")
 @click.option("--contacts", type=_FILE, help="Contacts, after the accounts.")
 @click.option("--deals", type=_FILE, help="Deals, after the contacts.")

@@ -28,7 +28,7 @@ _FOLDER = "zra-demo"
 _SHARE = 0.9
 
 
-@subcommand("demo")
+@subcommand("demo", reports=True)
 @click.option("--to", type=click.Path(file_okay=False, path_type=Path), help=f"A new folder; by default ./{_FOLDER}.")
 @progress_options
 async def command(frame: Frame, to: Path | None, every: float, quiet: bool) -> Exit:

@@ -29,7 +29,7 @@ def _time(ctx: click.Context, param: click.Parameter, value: str | None) -> date
     return None if value is None else instant(f"--{param.name}", value)
 
 
-@subcommand("export", continues=True)
+@subcommand("export", reports=True, continues=True)
 @click.option("--to", type=click.Path(file_okay=False, path_type=Path), help="The folder; made where there is none.")
 @click.option("--streams", metavar="A,B", help="Which streams; zra list streams names them with their costs.")
 @click.option("--all", "everything", is_flag=True, help="Every stream but the recordings.")
