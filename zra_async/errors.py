@@ -60,6 +60,11 @@ if TYPE_CHECKING:
 LimitKind = Literal["per_second", "per_minute", "daily", "concurrent", "unknown"]
 
 
+def _printable(text: str) -> str:
+    """What the service wrote, on one line and without anything that forges lines of a log or drives a terminal."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else " " if c.isspace() else "�" for c in text)
+
+
 class ZRAError(Exception):
     """The root of the tree."""
 
@@ -82,7 +87,7 @@ class TokenError(ZRAError):
     def __init__(self, advice: str, *, status: int | None = None, reason: str = "") -> None:
         self.status = status
         self.reason = reason
-        answer = f" (HTTP {status}{': ' + reason if reason else ''})" if status is not None else ""
+        answer = f" (HTTP {status}{': ' + _printable(reason) if reason else ''})" if status is not None else ""
         super().__init__(f"no access token{answer}: {advice}")
 
 
@@ -147,7 +152,7 @@ class CallError(ZRAError):
 
     def __init__(self, operation: str, problem: str) -> None:
         self.operation = operation
-        super().__init__(f"{operation}: {problem}")
+        super().__init__(f"{operation}: {_printable(problem)}")
 
 
 class APIError(CallError):

@@ -8,8 +8,6 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from zra_async.errors import ZRAError
-
 _TESTS = str(Path(__file__).parent.parent)
 
 
@@ -65,8 +63,3 @@ def shown(error: BaseException) -> str:
     kept = [frame for frame in report.stack if not frame.filename.startswith(_TESTS)]
     report.stack[:] = kept
     return "".join(report.format())
-
-
-def documented(error: BaseException) -> bool:
-    """Whether the error is one of the tree that callers are told of."""
-    return isinstance(error, ZRAError)

@@ -188,4 +188,4 @@ def _state(label: Label, bucket: Bucket) -> LimitState:
 
 
 def _whole(text: str | None) -> int | None:
-    return int(text) if text and text.strip().isdigit() and len(text) < 12 else None
+    return int(text) if text and text.isascii() and text.isdigit() and len(text) < 12 else None
