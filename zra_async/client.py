@@ -22,7 +22,7 @@ from zra_async.api.meetings import Meetings
 from zra_async.api.playlists import Playlists
 from zra_async.api.registry import OPERATIONS
 from zra_async.api.teams import Teams
-from zra_async.config import ClientConfig, ClientOptions, check_seconds, settings_from_env
+from zra_async.config import ClientConfig, ClientOptions, check_seconds, checked_lane, settings_from_env
 from zra_async.core import wire
 from zra_async.core.auth import Auth, AuthContext
 from zra_async.core.bucket import Lane
@@ -57,7 +57,6 @@ class Session:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._limits: RateLimiter | None = None
         self._pipeline: Pipeline | None = None
-        self._structure = asyncio.Lock()  # team create, delete and move never overlap
         self.uploads = asyncio.Semaphore(config.transfers.upload_concurrency)  #: one slot for each part on its way
         self.downloads = asyncio.Semaphore(config.transfers.download_concurrency)
         self.observe = quiet(config.observer)
@@ -67,17 +66,30 @@ class Session:
         if self._state != "new":
             raise errors.ClientNotOpen(f"this client was {self._state} before: make a new ZRAClient for each use")
         self._state = "open"
-        await self._transport.open()
-        self._limits = self.config.rate_limiter()
-        self._auth.bind(AuthContext(self._transport.post_form, self.spawn, self.observe, self.config.hosts.token))
-        self._pipeline = Pipeline(
-            transport=self._transport,
-            limits=self._limits,
-            auth=self._auth,
-            retry=self.config.retry,
-            base=self.base,
-            trusted=self.config.hosts.trusted,
+        try:
+            await self._transport.open()
+            self._limits = self.config.rate_limiter()
+            self._auth.bind(self._auth_context())
+            self._pipeline = Pipeline(
+                transport=self._transport,
+                limits=self._limits,
+                auth=self._auth,
+                retry=self.config.retry,
+                base=self.base,
+                trusted=self.config.hosts.trusted,
+                observe=self.observe,
+            )
+        except BaseException:
+            await self.close()
+            raise
+
+    def _auth_context(self) -> AuthContext:
+        return AuthContext(
+            post_form=self._transport.post_form,
+            spawn=self.spawn,
             observe=self.observe,
+            token_url=self.config.hosts.token,
+            is_open=lambda: self._state == "open",
         )
 
     async def close(self) -> None:
@@ -86,9 +98,11 @@ class Session:
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
             task.cancel()
-        if tasks:
-            await asyncio.wait(tasks)
-        await self._transport.close()
+        try:
+            if tasks:
+                await asyncio.wait(tasks)
+        finally:
+            await self._transport.close()
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Start a task that ends with the client."""
@@ -119,14 +133,11 @@ class Session:
         return self._limits
 
     async def send(self, request: wire.Request, options: CallOptions, *, base: str = "") -> wire.Reply:
-        """Make one call, to ``base`` in place of the configured host; team structure edits queue up."""
+        """Make one call, to ``base`` in place of the configured host."""
         if self._state != "open" or self._pipeline is None:
             raise self._not_open()
         pipeline = replace(self._pipeline, base=_only(base)) if base else self._pipeline
-        if not request.operation.exclusive:
-            return await pipeline.call(request, options)
-        async with self._structure:
-            return await pipeline.call(request, options)
+        return await pipeline.call(request, options)
 
     async def fetch(self, name: str, link: str, headers: Mapping[str, str]) -> Inflow:
         """Ask for what a link points to, without authorization unless it is in ``headers``."""
@@ -261,6 +272,8 @@ class ZRAClient(Namespaces):
         changes = {name: value for name, value in changes.items() if value is not _KEEP}
         for name in ("timeout", "deadline"):
             check_seconds(name, changes.get(name))
+        if "lane" in changes:
+            changes["lane"] = checked_lane(lane)
         view = object.__new__(type(self))
         view._session = self._session
         view._options = replace(self._options, **changes)
@@ -383,7 +396,14 @@ class ZRAClient(Namespaces):
         A list gives its first `Page`. Raises `InvalidArgument` for an unknown name or argument.
         """
         if isinstance(operation, str):
+            if not (path is None and query is None and body is None):
+                raise errors.InvalidArgument(
+                    f"{operation}: by name, give the arguments of the method; raw() takes a path"
+                )
             return await self._call_by_name(operation, arguments)
+        if arguments:
+            unknown = ", ".join(arguments)
+            raise errors.InvalidArgument(f"{operation.name}: give {unknown} in path=, query= or body=, or call by name")
         reply = await self._send(operation, path, query, body)
         return wire.decode(operation, reply)
 

@@ -24,26 +24,34 @@ _AHEAD = 300.0
 _AHEAD_PAUSE = 15.0
 _FETCH_TIMEOUT = 20.0
 _FETCH_ATTEMPTS = 3
+_FETCH_PAUSE = 1.0
+#: how long a client that closes waits for a refresh token that is on its way: without it, its user must sign in again
+_LAST_CALL = 5.0
 
 
 class TokenAnswer(msgspec.Struct, frozen=True):
     """What the token endpoint grants."""
 
     access_token: str
-    expires_in: float = 3600.0
-    refresh_token: str = ""
-    scope: str = ""
-    api_url: str = ""
+    expires_in: float | None = None
+    refresh_token: str | None = None
+    scope: str | None = None
+    api_url: str | None = None
+
+    @property
+    def lifetime(self) -> float:
+        """How long it is good for, in seconds."""
+        return 3600.0 if self.expires_in is None else self.expires_in
 
     def __repr__(self) -> str:
         return f"TokenAnswer(expires_in={self.expires_in}, scope={self.scope!r}, api_url={self.api_url!r})"
 
 
 class _Refusal(msgspec.Struct, frozen=True):
-    reason: str = ""
-    error: str = ""
-    error_description: str = ""
-    message: str = ""
+    reason: str | None = None
+    error: str | None = None
+    error_description: str | None = None
+    message: str | None = None
 
 
 PostForm = Callable[[str, Mapping[str, str], str, float], Awaitable[tuple[int, bytes]]]
@@ -52,12 +60,13 @@ Spawn = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
 
 @dataclass(frozen=True, slots=True)
 class AuthContext:
-    """What a client lends its authentication: a way to post forms, to start tasks, and to tell events."""
+    """What a client lends its authentication while `is_open`: ways to post forms, start tasks, and tell events."""
 
     post_form: PostForm
     spawn: Spawn
     observe: Observer
     token_url: str
+    is_open: Callable[[], bool] = lambda: True
 
 
 class Auth(Protocol):
@@ -127,7 +136,7 @@ class _FetchedToken:
 
     def bind(self, context: AuthContext) -> None:
         """Take the means of the client that opens; a token from an earlier opening stays in use."""
-        if self._context is not None and self._context is not context and self._flight and not self._flight.done():
+        if self._context is not None and self._context is not context and self._context.is_open():
             raise errors.ConfigurationError("this authentication serves an open client: give each client its own")
         self._context = context
         self._flight = None
@@ -170,13 +179,12 @@ class _FetchedToken:
 
     async def _fetch(self, context: AuthContext) -> _Grant:
         answer = await self._ask(context)
-        asked_at = _now()
-        grant = _Grant(_bearer(answer.access_token), asked_at + answer.expires_in)
+        grant = _Grant(_bearer(answer.access_token), _now() + answer.lifetime)
         self._grant = grant
-        self._lifetime = answer.expires_in
+        self._lifetime = answer.lifetime
         if answer.api_url:
             self.api_url = answer.api_url
-        context.observe(TokenFetched(answer.expires_in))
+        context.observe(TokenFetched(answer.lifetime))
         return grant
 
     async def _ask(self, context: AuthContext) -> TokenAnswer:
@@ -191,7 +199,7 @@ class _FetchedToken:
         problem = errors.TokenError("the token endpoint was not asked")
         for attempt in range(_FETCH_ATTEMPTS):
             if attempt:
-                await asyncio.sleep(0.5 * 2.0**attempt)
+                await asyncio.sleep(_FETCH_PAUSE * attempt)
             try:
                 status, body = await context.post_form(url, form, self._basic, _FETCH_TIMEOUT)
             except (OSError, TimeoutError, errors.CallError) as trouble:
@@ -246,8 +254,8 @@ class UserOAuth(_FetchedToken):
     """A user-managed OAuth app, whose refresh token changes with every use and lives for 90 days.
 
     The latest refresh token is kept in ``store`` and is written there before the access token that came with it is
-    used. An empty store is seeded by ``refresh_token`` or by the ``sign_in`` that has just come back. Processes that
-    share a `FileTokenStore` renew in turn.
+    used. An empty store is seeded by ``refresh_token``; a ``sign_in`` that has just come back replaces what is stored,
+    unless its code was used before. Processes that share a `FileTokenStore` renew in turn.
     """
 
     def __init__(
@@ -262,25 +270,52 @@ class UserOAuth(_FetchedToken):
     ) -> None:
         client_secret, refresh_token = hidden(client_secret), hidden(refresh_token)
         super().__init__(client_id, client_secret, token_url)
-        if not (refresh_token or sign_in or store):
+        if refresh_token is None and sign_in is None and store is None:
             raise errors.ConfigurationError("UserOAuth needs a refresh_token, a sign_in, or a store that holds a token")
-        self._seed = Secret(refresh_token or "")
+        self._seed = Secret("" if refresh_token is None else _required(refresh_token, "refresh_token"))
         self._sign_in = sign_in
-        self._store: TokenStore = store or MemoryTokenStore()
+        self._store: TokenStore = MemoryTokenStore() if store is None else store
+        self._unsaved: Secret | None = None  # the store could not be written; the next renewal tries again
 
     async def _ask(self, context: AuthContext) -> TokenAnswer:
         async with self._store.lock():
-            current = hidden(await self._store.load() or self._seed)
-            if current:
-                form: dict[str, str] = {"grant_type": "refresh_token", "refresh_token": current}
-            elif self._sign_in:
-                form, self._sign_in = self._sign_in.form(), None
-            else:
+            renewal = asyncio.ensure_future(self._renew(context))
+            try:
+                return await asyncio.shield(renewal)
+            except asyncio.CancelledError:
+                # the endpoint may have changed the refresh token already, and the answer is the only copy
+                await asyncio.wait([renewal], timeout=_LAST_CALL)
+                renewal.cancel()
+                renewal.add_done_callback(_retrieve)
+                raise
+
+    async def _renew(self, context: AuthContext) -> TokenAnswer:
+        current = hidden(self._unsaved or await self._store.load() or self._seed)
+        answer = await self._signed_in(context, otherwise=bool(current))
+        if answer is None:
+            if not current:
                 raise errors.TokenError("the token store is empty: sign in again, or give a refresh_token")
-            answer = await self._exchange(context, form)
-            if answer.refresh_token:
-                await self._store.save(Secret(answer.refresh_token))
-            return answer
+            answer = await self._exchange(context, {"grant_type": "refresh_token", "refresh_token": current})
+        if answer.refresh_token:
+            self._unsaved = Secret(answer.refresh_token)
+            await self._store.save(self._unsaved)
+            self._unsaved = None
+        return answer
+
+    async def _signed_in(self, context: AuthContext, *, otherwise: bool) -> TokenAnswer | None:
+        if self._sign_in is None:
+            return None
+        try:
+            answer = await self._exchange(context, self._sign_in.form())
+        except errors.TokenError as problem:
+            if problem.status is None or problem.status >= 500 or problem.status == 429:
+                raise  # the code is still good
+            self._sign_in = None
+            if otherwise:
+                return None
+            raise
+        self._sign_in = None
+        return answer
 
 
 def _token_answer(body: bytes) -> TokenAnswer:
@@ -288,8 +323,8 @@ def _token_answer(body: bytes) -> TokenAnswer:
         answer = msgspec.json.decode(body, type=TokenAnswer, strict=False)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise errors.TokenError("its answer is not the JSON of a token: check the token URL", status=200) from None
-    usable = _is_credential(answer.access_token) and _is_credential(answer.refresh_token)
-    if not answer.access_token or not usable or not answer.expires_in > 0:
+    usable = _is_credential(answer.access_token) and _is_credential(answer.refresh_token or "")
+    if not answer.access_token or not usable or not answer.lifetime > 0:
         raise errors.TokenError("its answer holds no token that could be used", status=200)
     return answer
 
@@ -304,12 +339,14 @@ def _refusal(status: int, body: bytes, known: Iterable[str]) -> errors.TokenErro
         told = msgspec.json.decode(body[:8192], type=_Refusal, strict=False)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         told = _Refusal()
-    reason = told.reason or told.error_description or told.message or told.error
+    reason = told.reason or told.error_description or told.message or told.error or ""
     for secret in known:
         reason = reason.replace(secret, "***")  # what a careless endpoint repeats must not get into a log
     reason = reason[:200]
     if status >= 500 or status == 429:
         advice = "the token endpoint has trouble: try again later"
+    elif status < 400 or status in {404, 405}:
+        advice = "check the token URL"
     elif told.error == "invalid_grant":
         advice = "the refresh token is used up, expired or revoked: sign in again"
     else:
