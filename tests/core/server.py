@@ -159,11 +159,6 @@ class Server:
         """How many connections are open at this moment."""
         return len(self._writers)
 
-    def drop(self) -> None:
-        """Close every connection from this side."""
-        for writer in self._writers:
-            writer.close()
-
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._connected, "127.0.0.1", 0, ssl=self._tls, backlog=512)
         self.port = self._server.sockets[0].getsockname()[1]
