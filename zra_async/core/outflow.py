@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import array
 import asyncio
+import sys
+import time
 from typing import Any, Protocol
 
 #: TLS keeps the cipher text twice, in its own buffer and in the socket's: smaller pieces keep a part near 1 MiB
@@ -19,6 +22,11 @@ class Writer(Protocol):
 
     async def write(self, chunk: Any, *, drain: bool = True) -> None:
         """Hand a chunk to the connection."""
+        ...
+
+    @property
+    def protocol(self) -> Any:
+        """What awaits the answer."""
         ...
 
     async def drain(self) -> None:
@@ -41,6 +49,8 @@ class Outflow:
         self._writer = writer
         self._transport = transport
         self._silence = silence
+        self._began = time.monotonic()
+        self._sent = 0
         self._tls = transport.get_extra_info("ssl_object") is not None
         # These limits make `drain` mean "empty". With high=0 the TLS transport of asyncio pauses and never resumes;
         # with high=1 a plain one would keep the last byte, and with it the buffer.
@@ -59,26 +69,72 @@ class Outflow:
             self.problem = problem
             raise
 
+    def finish(self) -> None:
+        """Give the answer more time while the system still holds some of the body, at the pace that it had so far.
+
+        On a slow line that can be megabytes, which the receiver has yet to get before it can answer at all.
+        """
+        held = _held_by_system(self._transport.get_extra_info("socket"))
+        if 0 < held < self._sent:
+            pace = (self._sent - held) / max(time.monotonic() - self._began, 0.001)
+            self._writer.protocol.read_timeout = self._silence + 2 * held / pace
+
     def abort(self) -> None:
         """Hang up. A plain close would go on to send what the connection still holds, for as long as that takes."""
         self._transport.abort()
 
     async def _put(self, chunk: bytes | memoryview) -> None:
         await self._writer.write(chunk, drain=False)
-        left = self._transport.get_write_buffer_size()
-        if not left:
+        self._sent += len(chunk)
+        if not self._transport.get_write_buffer_size():
             await asyncio.sleep(0)  # a receiver that keeps up would otherwise hold the event loop
-        while left:
+            return
+        async with asyncio.timeout(None) as clock:
+            self._watch(clock)
             try:
-                async with asyncio.timeout(self._silence):
-                    await self._drained()
-                return
-            except TimeoutError:
-                before, left = left, self._transport.get_write_buffer_size()
-                if left >= before:
-                    raise
+                await self._drained()
+            finally:
+                self._watcher.cancel()
+
+    def _watch(self, clock: asyncio.Timeout) -> None:
+        """Let ``clock`` expire when nothing moves any more.
+
+        The system takes more only after it has got rid of a good deal, so that what it holds has to be looked at as
+        well: on a slow line it may take nothing for minutes while all is well.
+        """
+        loop = asyncio.get_running_loop()
+        before = self._on_its_way()
+
+        def look() -> None:
+            if self._on_its_way() < before:
+                self._watch(clock)
+            else:
+                clock.reschedule(loop.time())
+
+        self._watcher = loop.call_later(self._silence, look)
+
+    def _on_its_way(self) -> int:
+        return self._transport.get_write_buffer_size() + _held_by_system(self._transport.get_extra_info("socket"))
 
     async def _drained(self) -> None:
         await self._writer.drain()
         while self._transport.get_write_buffer_size():  # noqa: ASYNC110 (a transport with limits of its own; no event)
             await asyncio.sleep(0.001)
+
+
+if sys.platform == "win32":
+
+    def _held_by_system(connection: Any) -> int:  # noqa: ARG001 (it does not tell)
+        return 0
+else:
+    import fcntl
+    import termios
+
+    def _held_by_system(connection: Any) -> int:
+        """How many bytes were handed to the system and have not arrived at the other end."""
+        held = array.array("i", [0])
+        try:
+            fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, held)
+        except (AttributeError, OSError):
+            return 0
+        return held[0]

@@ -96,6 +96,7 @@ class _BodyPayload(payload.Payload):
         outflow = Outflow(cast(Writer, writer), self._silence)
         try:
             await self._value.write(outflow.send)
+            outflow.finish()
             self.complete = True
         except BaseException as problem:
             outflow.abort()

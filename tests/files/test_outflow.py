@@ -1,0 +1,182 @@
+"""The way of a body to the wire: no buffer is filled again while the connection still holds it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import socket
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from tests.core.tls import client_context, server_context
+from zra_async import Hosts, Label, Network, Operation, Pool, RetryPolicy, StaticToken, ZRAClient
+from zra_async.core.operation import Host
+from zra_async.errors import AttemptTimeout, ConnectionLost, SourceError
+
+UPLOAD: Operation[None] = Operation(
+    name="things.upload",
+    method="POST",
+    path="/files",
+    host=Host.FILE,
+    label=Label.FILES,
+    result=type(None),
+    retry_safe=False,
+    scopes=(),
+)
+CHUNK = 512 * 1024
+
+
+class Reused:
+    """A body that fills one and the same buffer for each of its chunks."""
+
+    content_type = "application/octet-stream"
+
+    def __init__(self, chunks: int) -> None:
+        self.size = chunks * CHUNK
+        self.sent = hashlib.sha256()
+
+    async def write(self, send: Callable[[bytes | memoryview], Awaitable[None]]) -> None:
+        """Send chunk after chunk."""
+        buffer = bytearray(CHUNK)
+        self.sent = hashlib.sha256()
+        for _ in range(self.size // CHUNK):
+            buffer[:] = os.urandom(CHUNK)
+            self.sent.update(buffer)
+            await send(memoryview(buffer))
+
+
+class Receiver:
+    """A server that hashes what it gets, slowly and through a small window."""
+
+    def __init__(self, *, tls: bool, pause: float, stop_after: int | None = None) -> None:
+        self.got = hashlib.sha256()
+        self.hung_up = asyncio.Event()
+        self._tls = server_context() if tls else None
+        self._pause = pause
+        self._stop_after = stop_after
+
+    async def __aenter__(self) -> Receiver:
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 64 * 1024)
+        listener.bind(("127.0.0.1", 0))
+        self._server = await asyncio.start_server(self._take, sock=listener, ssl=self._tls, limit=64 * 1024)
+        scheme = "https" if self._tls else "http"
+        self.url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}"
+        self._tasks: set[asyncio.Task[Any]] = set()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.sleep(0)
+
+    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+            left = int(head.partition("content-length: ")[2].partition("\r\n")[0])
+            taken = 0
+            while left:
+                if self._stop_after is not None and taken >= self._stop_after:
+                    await asyncio.sleep(60)
+                chunk = await reader.read(min(left, 200_000))
+                if not chunk:
+                    raise ConnectionError
+                self.got.update(chunk)
+                left -= len(chunk)
+                taken += len(chunk)
+                await asyncio.sleep(self._pause)
+            writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
+            await writer.drain()
+        except (ConnectionError, asyncio.IncompleteReadError, ssl.SSLError):
+            self.hung_up.set()
+        except asyncio.CancelledError:
+            pass
+        finally:
+            writer.transport.abort()
+
+    def client(self, silence: float = 5.0) -> ZRAClient:
+        """A client that gives up after so many seconds of silence."""
+        network = Network(file=Pool(connections=32, read_timeout=silence), ssl=client_context() if self._tls else True)
+        hosts = Hosts(api=self.url, file=self.url, token=f"{self.url}/token")
+        return ZRAClient(
+            StaticToken("t0k3n-of-a-test"), hosts=hosts, network=network, retry=RetryPolicy.none(), timeout=None
+        )
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_a_buffer_may_be_filled_again_after_each_chunk(tls: bool) -> None:
+    """However slow the receiver, what arrives is what was in the buffer when it was sent, plain and in TLS."""
+    body = Reused(12)
+    async with Receiver(tls=tls, pause=0.001) as receiver, receiver.client() as zra:
+        await zra.call(UPLOAD, body=body)
+    assert receiver.got.hexdigest() == body.sent.hexdigest()
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_a_receiver_that_stops_ends_the_attempt(tls: bool) -> None:
+    """Silence while the body is sent ends the attempt, as silence before the answer does; nothing was done by then."""
+    async with Receiver(tls=tls, pause=0.0, stop_after=300_000) as receiver, receiver.client(silence=0.2) as zra:
+        with pytest.raises(AttemptTimeout, match="stood still") as caught:
+            await zra.call(UPLOAD, body=Reused(100))
+        assert not caught.value.sent
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_a_slow_receiver_is_not_a_silent_one(tls: bool) -> None:
+    """A chunk, and what the system holds at the end, may take longer than the silence that is allowed if they move."""
+    body = Reused(16)
+    async with Receiver(tls=tls, pause=0.02) as receiver, receiver.client(silence=0.15) as zra:
+        await zra.call(UPLOAD, body=body)
+    assert receiver.got.hexdigest() == body.sent.hexdigest()
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_a_cancelled_body_is_cut_off(tls: bool) -> None:
+    """What the connection still holds when an upload is cancelled is not sent to its end."""
+    async with Receiver(tls=tls, pause=0.01) as receiver, receiver.client() as zra:
+        task = asyncio.create_task(zra.call(UPLOAD, body=Reused(100)))
+        await asyncio.sleep(0.2)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        async with asyncio.timeout(2):
+            await receiver.hung_up.wait()
+
+
+async def test_what_a_body_raises_is_raised() -> None:
+    """The error of a body is no error of the network, and is not repeated."""
+
+    class Broken(Reused):
+        async def write(self, send: Callable[[bytes | memoryview], Awaitable[None]]) -> None:
+            """Fail half way."""
+            await send(b"x" * 1000)
+            raise SourceError("the file is gone")
+
+    async with Receiver(tls=False, pause=0.0) as receiver, receiver.client() as zra:
+        with pytest.raises(SourceError, match="the file is gone"):
+            await zra.call(UPLOAD, body=Broken(3))
+
+
+async def test_a_body_that_broke_off_was_not_done() -> None:
+    """A connection that breaks before the end of the body leaves no doubt: an unsafe write may be repeated."""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.transport.abort()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    hosts = Hosts(api=url, file=url, token=f"{url}/token")
+    async with ZRAClient(StaticToken("t0k3n-of-a-test"), hosts=hosts, retry=RetryPolicy.none(), timeout=None) as zra:
+        with pytest.raises(ConnectionLost) as caught:
+            await zra.call(UPLOAD, body=Reused(40))
+    assert not caught.value.sent
+    server.close()
