@@ -154,6 +154,30 @@ def test_waiters_of_a_lane_are_served_in_order() -> None:
         assert numbers == list(range(60))
 
 
+def test_a_newcomer_does_not_overtake_one_who_is_about_to_run() -> None:
+    """A waiter that was let go but has not run yet still comes before whoever asks now."""
+
+    async def scenario() -> list[str]:
+        limits = limiter(2)
+        order: list[str] = []
+
+        async def one(name: str) -> None:
+            permit = await limits.acquire(LIGHT, Lane.INTERACTIVE, None)
+            order.append(name)
+            permit.release()
+
+        held = [await limits.acquire(LIGHT, Lane.INTERACTIVE, None) for _ in range(2)]
+        waiter = asyncio.create_task(one("waiter"))
+        await asyncio.sleep(0)
+        newcomer = asyncio.create_task(one("newcomer"))
+        for permit in held:
+            permit.release()
+        await asyncio.gather(waiter, newcomer)
+        return order
+
+    assert virtual.run(scenario()) == ["waiter", "newcomer"]
+
+
 def test_an_interactive_call_is_served_within_three_slots_of_ten_thousand_bulk_waiters() -> None:
     """A web request does not wait behind an export."""
 

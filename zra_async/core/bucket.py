@@ -133,6 +133,7 @@ class Bucket:
         self._stamps: deque[float] = deque()  # when the calls of the last window were sent
         self._queues: dict[Lane, deque[asyncio.Future[Permit]]] = {lane: deque() for lane in Lane}
         self._owed = 0  # interactive grants since bulk had its turn
+        self._waking = 0  # granted in the queue, and not yet running
         self._timer: asyncio.TimerHandle | None = None
         self._frozen_until = 0.0
         self._thawing = False  # nothing has succeeded since the last freeze
@@ -227,16 +228,20 @@ class Bucket:
             self._pump()
 
     async def _slot(self, lane: Lane) -> Permit:
-        if not any(self._queues.values()) and self._free(_now()):
+        # a newcomer must not overtake one who was let go a moment ago and has yet to run
+        if not self._waking and not any(self._queues.values()) and self._free(_now()):
             return self._grant()
         waiter: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
         self._queues[lane].append(waiter)
         if self._timer is None:
             self._arm()
         try:
-            return await waiter
+            permit = await waiter
+            self._waking -= 1
+            return permit
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():
+                self._waking -= 1
                 waiter.result().withdraw()
             else:
                 waiter.cancel()
@@ -270,6 +275,7 @@ class Bucket:
             if waiter is None:
                 break
             waiter.set_result(self._grant())
+            self._waking += 1
         self._rearm()
 
     def _next(self) -> asyncio.Future[Permit] | None:
