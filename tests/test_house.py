@@ -13,15 +13,18 @@ PACKAGE = Path(__file__).parent.parent / "zra_async"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 IDS = [str(path.relative_to(PACKAGE)) for path in MODULES]
 
+CLIENT = {"client", "session", "namespaces", "api", "core", "config", "errors"}
 #: what each part may import of the others; every arrow points down
 MAY_IMPORT = {
     "core": {"core", "errors"},
     "api": {"api", "core", "errors"},
     "config": {"core", "errors"},
-    "client": {"api", "core", "config", "errors"},
-    "files": {"files", "client", "api", "core", "config", "errors"},
-    "bulk": {"bulk", "files", "client", "api", "core", "config", "errors"},
-    "cli": {"cli", "bulk", "files", "client", "api", "core", "config", "errors", "sandbox"},
+    "session": {"core", "config", "errors"},
+    "namespaces": {"api"},
+    "client": {"session", "namespaces", "api", "core", "config", "errors"},
+    "files": {"files", *CLIENT},
+    "bulk": {"bulk", "files", *CLIENT},
+    "cli": {"cli", "bulk", "files", "sandbox", *CLIENT},
     "sandbox": {"sandbox", "api", "errors"},
     "errors": {"errors"},
 }

@@ -2,37 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import os
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from zra_async import errors
-from zra_async.api.comments import Comments
-from zra_async.api.conversations import Conversations
-from zra_async.api.crm import Crm
-from zra_async.api.deals import Deals
-from zra_async.api.files import Files
-from zra_async.api.indicators import Indicators
-from zra_async.api.meetings import Meetings
-from zra_async.api.playlists import Playlists
 from zra_async.api.registry import OPERATIONS
-from zra_async.api.teams import Teams
 from zra_async.config import ClientConfig, ClientOptions, check_seconds, checked_lane, settings_from_env
 from zra_async.core import wire
-from zra_async.core.auth import Auth, AuthContext
+from zra_async.core.auth import Auth
 from zra_async.core.bucket import Lane
-from zra_async.core.events import JobProgress, quiet
+from zra_async.core.events import JobProgress
 from zra_async.core.limits import RateLimiter
-from zra_async.core.operation import Host, ListOperation, Operation
+from zra_async.core.operation import ListOperation, Operation
 from zra_async.core.pages import Page, Pages
-from zra_async.core.pipeline import CallOptions, Pipeline
-from zra_async.core.redirects import account_base
-from zra_async.core.transport import Inflow, Transport
+from zra_async.core.pipeline import CallOptions
+from zra_async.namespaces import Legacy, Namespaces
+from zra_async.session import Session
 
 if TYPE_CHECKING:
     from zra_async.bulk.crm import Crm as Imports
@@ -44,179 +34,6 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 T = TypeVar("T")
 _KEEP: Any = object()
-
-
-class Session:
-    """What all views of one client share: pools, limits, authentication, and the tasks that it started."""
-
-    def __init__(self, auth: Auth, config: ClientConfig) -> None:
-        self.config = config
-        self._auth = auth
-        self._state: Literal["new", "open", "closed"] = "new"
-        self._transport = Transport(config.network)
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._limits: RateLimiter | None = None
-        self._pipeline: Pipeline | None = None
-        self.uploads = asyncio.Semaphore(config.transfers.upload_concurrency)  #: one slot for each part on its way
-        self.downloads = asyncio.Semaphore(config.transfers.download_concurrency)
-        self.observe = quiet(config.observer)
-
-    async def open(self) -> None:
-        """Make the pools and the limits of the running event loop."""
-        if self._state != "new":
-            raise errors.ClientNotOpen(f"this client was {self._state} before: make a new ZRAClient for each use")
-        self._state = "open"
-        try:
-            await self._transport.open()
-            self._limits = self.config.rate_limiter()
-            self._auth.bind(self._auth_context())
-            self._pipeline = Pipeline(
-                transport=self._transport,
-                limits=self._limits,
-                auth=self._auth,
-                retry=self.config.retry,
-                base=self.base,
-                trusted=self.config.hosts.trusted,
-                observe=self.observe,
-            )
-        except BaseException:
-            await self.close()
-            raise
-
-    def _auth_context(self) -> AuthContext:
-        return AuthContext(
-            post_form=self._transport.post_form,
-            spawn=self.spawn,
-            observe=self.observe,
-            token_url=self.config.hosts.token,
-            is_open=lambda: self._state == "open",
-        )
-
-    async def close(self) -> None:
-        """End every task that the client started, then close its connections."""
-        self._state = "closed"
-        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
-        for task in tasks:
-            task.cancel()
-        try:
-            if tasks:
-                await asyncio.wait(tasks)
-        finally:
-            await self._transport.close()
-
-    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """Start a task that ends with the client."""
-        if self._state != "open":
-            work.close()
-            raise self._not_open()
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    def base(self, host: Host) -> str:
-        """The base URL of ``host``."""
-        hosts = self.config.hosts
-        if host is Host.FILE:
-            if not hosts.file:
-                raise errors.ConfigurationError("no file host is known for this cloud: give Hosts(file='https://…')")
-            return hosts.file
-        if self.config.use_account_host and self._auth.api_url:
-            return account_base(self._auth.api_url, hosts.api, hosts.trusted)
-        return hosts.api
-
-    @property
-    def limits(self) -> RateLimiter:
-        """The rate limits, once the client is open."""
-        if self._limits is None:
-            raise self._not_open()
-        return self._limits
-
-    async def send(self, request: wire.Request, options: CallOptions, *, base: str = "") -> wire.Reply:
-        """Make one call, to ``base`` in place of the configured host."""
-        if self._state != "open" or self._pipeline is None:
-            raise self._not_open()
-        pipeline = replace(self._pipeline, base=_only(base)) if base else self._pipeline
-        return await pipeline.call(request, options)
-
-    async def fetch(self, name: str, link: str, headers: Mapping[str, str]) -> Inflow:
-        """Ask for what a link points to, without authorization unless it is in ``headers``."""
-        if self._state != "open":
-            raise self._not_open()
-        return await self._transport.fetch(name, link, headers)
-
-    async def authorization(self) -> str:
-        """The header that a trusted host may ask for."""
-        return await self._auth.header()
-
-    def _not_open(self) -> errors.ClientNotOpen:
-        if self._state == "closed":
-            return errors.ClientNotOpen("this client is closed: make a new one, and keep it open while you use it")
-        return errors.ClientNotOpen("this client is not open yet: use it inside `async with ZRAClient(…) as zra:`")
-
-
-def _only(base: str) -> Callable[[Host], str]:
-    return lambda host: base  # noqa: ARG005
-
-
-class Namespaces:
-    """The resources of the API, each made when it is first used."""
-
-    def __init__(self, caller: Any, *, legacy: bool) -> None:
-        self._caller = caller
-        self._legacy_calls = legacy
-
-    @functools.cached_property
-    def conversations(self) -> Conversations:
-        """Conversations and what they hold."""
-        return Conversations(self._caller, legacy=self._legacy_calls)
-
-    @functools.cached_property
-    def comments(self) -> Comments:
-        """The comments of conversations."""
-        return Comments(self._caller, legacy=self._legacy_calls)
-
-    @functools.cached_property
-    def playlists(self) -> Playlists:
-        """The playlists of users."""
-        return Playlists(self._caller, legacy=self._legacy_calls)
-
-    @functools.cached_property
-    def indicators(self) -> Indicators:
-        """The account's indicator settings."""
-        return Indicators(self._caller, legacy=self._legacy_calls)
-
-    @functools.cached_property
-    def meetings(self) -> Meetings:
-        """The meetings to come."""
-        return Meetings(self._caller, legacy=self._legacy_calls)
-
-    @functools.cached_property
-    def deals(self) -> Deals:
-        """The deals and their activities."""
-        return Deals(self._caller, legacy=self._legacy_calls)
-
-    @functools.cached_property
-    def crm(self) -> Crm:
-        """A CRM connected through the API, and its imports."""
-        return Crm(self._caller, legacy=self._legacy_calls)
-
-    @functools.cached_property
-    def teams(self) -> Teams:
-        """Teams, their people and what they may see."""
-        return Teams(self._caller, legacy=self._legacy_calls)
-
-    @functools.cached_property
-    def files(self) -> Files:
-        """Files on their way to the service."""
-        return Files(self._caller, legacy=self._legacy_calls)
-
-
-class Legacy(Namespaces):
-    """``zra.legacy``: the deprecated ``/iq`` operations, with the same methods and a DeprecationWarning."""
-
-    def __init__(self, caller: Any) -> None:
-        super().__init__(caller, legacy=True)
 
 
 class ZRAClient(Namespaces):

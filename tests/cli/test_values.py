@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from zra_async.api.registry import OPERATIONS
 from zra_async.cli.failures import UsageProblem
 from zra_async.cli.values import arguments, instant, method_of, parameters_of
-from zra_async.client import Namespaces
+from zra_async.namespaces import Namespaces
 
 
 def read(operation: str, *pairs: str) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from tests.api.conftest import RecordingCaller
 from tests.contract.corrections import ARGUMENTS, EXCLUSIVE
 from tests.contract.reference import Documented, Schema
 from tests.contract.shapes import atoms
-from zra_async.client import Namespaces
 from zra_async.core import wire
+from zra_async.namespaces import Namespaces
 
 NOON = datetime(2025, 11, 20, 12, tzinfo=UTC)
 #: the reference shows one stage, and says that each type needs one

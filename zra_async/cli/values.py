@@ -17,8 +17,8 @@ from typing import Any, Literal, cast, get_args, get_origin
 import msgspec
 
 from zra_async.cli.failures import UsageProblem
-from zra_async.client import Namespaces
 from zra_async.core.operation import ListOperation, Operation
+from zra_async.namespaces import Namespaces
 
 _PAIR = re.compile(r"([A-Za-z_][\w-]*)(:?=)(.*)", re.DOTALL)
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}

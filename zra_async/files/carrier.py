@@ -23,7 +23,7 @@ from zra_async.files.terms import SOURCES, UploadedFile, Wanted
 from zra_async.files.threads import to_the_end
 
 if TYPE_CHECKING:
-    from zra_async.client import Session
+    from zra_async.session import Session
 
 
 class Carrier:

@@ -16,7 +16,8 @@ from zra_async.files.stream import RecordingStream
 from zra_async.files.threads import to_the_end
 
 if TYPE_CHECKING:
-    from zra_async.client import Session, ZRAClient
+    from zra_async.client import ZRAClient
+    from zra_async.session import Session
 
 
 class Conversations(api.Conversations):

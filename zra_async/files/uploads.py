@@ -22,7 +22,8 @@ from zra_async.files.terms import SourceSystem, UploadedFile, UploadedRecording,
 from zra_async.files.threads import to_the_end
 
 if TYPE_CHECKING:
-    from zra_async.client import Session, ZRAClient
+    from zra_async.client import ZRAClient
+    from zra_async.session import Session
 
 PathLike = str | os.PathLike[str]
 

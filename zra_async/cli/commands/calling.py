@@ -17,10 +17,11 @@ from zra_async.cli.failures import UsageProblem
 from zra_async.cli.frame import Frame, say, subcommand
 from zra_async.cli.output import write
 from zra_async.cli.values import arguments, is_list, method_of
-from zra_async.client import Namespaces, ZRAClient
+from zra_async.client import ZRAClient
 from zra_async.core.operation import ListOperation, Operation
 from zra_async.core.pages import Page, Pages
 from zra_async.core.wire import Reply
+from zra_async.namespaces import Namespaces
 
 
 @subcommand("call")

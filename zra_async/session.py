@@ -1,0 +1,132 @@
+"""What is behind a client: its pools, its limits, its authentication, and the tasks that it started."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
+from typing import Any, Literal
+
+from zra_async import errors
+from zra_async.config import ClientConfig
+from zra_async.core import wire
+from zra_async.core.auth import Auth, AuthContext
+from zra_async.core.events import quiet
+from zra_async.core.limits import RateLimiter
+from zra_async.core.operation import Host
+from zra_async.core.pipeline import CallOptions, Pipeline
+from zra_async.core.redirects import account_base
+from zra_async.core.transport import Inflow, Transport
+
+
+class Session:
+    """What all views of one client share: pools, limits, authentication, and the tasks that it started."""
+
+    def __init__(self, auth: Auth, config: ClientConfig) -> None:
+        self.config = config
+        self._auth = auth
+        self._state: Literal["new", "open", "closed"] = "new"
+        self._transport = Transport(config.network)
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._limits: RateLimiter | None = None
+        self._pipeline: Pipeline | None = None
+        self.uploads = asyncio.Semaphore(config.transfers.upload_concurrency)  #: one slot for each part on its way
+        self.downloads = asyncio.Semaphore(config.transfers.download_concurrency)
+        self.observe = quiet(config.observer)
+
+    async def open(self) -> None:
+        """Make the pools and the limits of the running event loop."""
+        if self._state != "new":
+            raise errors.ClientNotOpen(f"this client was {self._state} before: make a new ZRAClient for each use")
+        self._state = "open"
+        try:
+            await self._transport.open()
+            self._limits = self.config.rate_limiter()
+            self._auth.bind(self._auth_context())
+            self._pipeline = Pipeline(
+                transport=self._transport,
+                limits=self._limits,
+                auth=self._auth,
+                retry=self.config.retry,
+                base=self.base,
+                trusted=self.config.hosts.trusted,
+                observe=self.observe,
+            )
+        except BaseException:
+            await self.close()
+            raise
+
+    def _auth_context(self) -> AuthContext:
+        return AuthContext(
+            post_form=self._transport.post_form,
+            spawn=self.spawn,
+            observe=self.observe,
+            token_url=self.config.hosts.token,
+            is_open=lambda: self._state == "open",
+        )
+
+    async def close(self) -> None:
+        """End every task that the client started, then close its connections."""
+        self._state = "closed"
+        tasks = [task for task in self._tasks if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        try:
+            if tasks:
+                await asyncio.wait(tasks)
+        finally:
+            await self._transport.close()
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """Start a task that ends with the client."""
+        if self._state != "open":
+            work.close()
+            raise self._not_open()
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def base(self, host: Host) -> str:
+        """The base URL of ``host``."""
+        hosts = self.config.hosts
+        if host is Host.FILE:
+            if not hosts.file:
+                raise errors.ConfigurationError("no file host is known for this cloud: give Hosts(file='https://…')")
+            return hosts.file
+        if self.config.use_account_host and self._auth.api_url:
+            return account_base(self._auth.api_url, hosts.api, hosts.trusted)
+        return hosts.api
+
+    @property
+    def limits(self) -> RateLimiter:
+        """The rate limits, once the client is open."""
+        if self._limits is None:
+            raise self._not_open()
+        return self._limits
+
+    async def send(self, request: wire.Request, options: CallOptions, *, base: str = "") -> wire.Reply:
+        """Make one call, to ``base`` in place of the configured host."""
+        if self._state != "open" or self._pipeline is None:
+            raise self._not_open()
+        pipeline = replace(self._pipeline, base=_only(base)) if base else self._pipeline
+        return await pipeline.call(request, options)
+
+    async def fetch(self, name: str, link: str, headers: Mapping[str, str]) -> Inflow:
+        """Ask for what a link points to, without authorization unless it is in ``headers``."""
+        if self._state != "open":
+            raise self._not_open()
+        return await self._transport.fetch(name, link, headers)
+
+    async def authorization(self) -> str:
+        """The header that a trusted host may ask for."""
+        return await self._auth.header()
+
+    def _not_open(self) -> errors.ClientNotOpen:
+        if self._state == "closed":
+            return errors.ClientNotOpen("this client is closed: make a new one, and keep it open while you use it")
+        return errors.ClientNotOpen("this client is not open yet: use it inside `async with ZRAClient(…) as zra:`")
+
+
+def _only(base: str) -> Callable[[Host], str]:
+    return lambda host: base  # noqa: ARG005
