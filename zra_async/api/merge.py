@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import TypeVar
 
 from zra_async.api.content_models import ContentAnalysis, Speaker, Utterance
@@ -59,6 +60,8 @@ def _identity(speaker: Speaker) -> tuple[str, ...]:
 
 
 def _joined(same: Sequence[Speaker]) -> Speaker:
+    if len(same) == 1 and _in_order(same[0].transcripts):
+        return same[0]
     utterances = (utterance for speaker in same for utterance in speaker.transcripts)
     return Speaker(
         user_id=_first(speaker.user_id for speaker in same),
@@ -78,5 +81,16 @@ def _position(utterance: Utterance) -> tuple[bool, int]:
         return True, 0
 
 
+def _in_order(utterances: Sequence[Utterance]) -> bool:
+    places = [_position(utterance) for utterance in utterances]
+    return all(place <= following for place, following in pairwise(places))
+
+
 def _first(values: Iterable[T | None]) -> T | None:
-    return next((value for value in values if value), None)
+    """The first value that says something; where none does, one that is blank as the service sent it."""
+    blank: T | None = None
+    for value in values:
+        if value:
+            return value
+        blank = value if blank is None else blank
+    return blank
