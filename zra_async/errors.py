@@ -68,6 +68,17 @@ def _printable(text: str) -> str:
 class ZRAError(Exception):
     """The root of the tree."""
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # by default a copy, or one in another process, would be made from the text alone, which no subclass takes
+        return _made_again, (type(self), self.args, vars(self))
+
+
+def _made_again(kind: type[ZRAError], args: tuple[Any, ...], attributes: Mapping[str, Any]) -> ZRAError:
+    error = kind.__new__(kind)
+    error.args = args
+    vars(error).update(attributes)
+    return error
+
 
 class InvalidArgument(ZRAError, ValueError):
     """An argument breaks a documented limit; nothing was sent."""
