@@ -1,0 +1,70 @@
+"""What observers are told holds no secret, and what they do wrong disturbs nobody."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from typing import Any, get_args
+
+import pytest
+
+from zra_async.core import events
+from zra_async.core.events import CallDone, Event, Retrying, TokenRefused, log_event, quiet
+
+DONE = CallDone("things.get", 1, 0.1, 200, "WEB_1", None)
+AGAIN = Retrying("things.get", 1, 0.5, "rate", "RateLimited")
+
+
+def test_events_have_no_place_for_a_secret() -> None:
+    """No event has a field for a header, a body, a query, a link or a token."""
+    fields = {name for kind in get_args(Event) for name in inspect.signature(kind).parameters}
+    assert "operation" in fields
+    assert not {name for name in fields if any(word in name for word in ("header", "body", "query", "url", "link"))}
+    assert not {name for name in fields if "token" in name or "secret" in name}
+
+
+@pytest.mark.parametrize("event", [DONE, AGAIN])
+def test_events_cannot_be_changed(event: Any) -> None:
+    """An observer cannot change what the next one is told."""
+    with pytest.raises(AttributeError):
+        event.operation = "other"
+
+
+def test_the_default_observer_logs(caplog: pytest.LogCaptureFixture) -> None:
+    """Repeats and refused tokens are warnings, all else is for debugging."""
+    with caplog.at_level(logging.DEBUG, logger="zra_async"):
+        for event in (DONE, AGAIN, TokenRefused("things.get")):
+            log_event(event)
+    assert [record.levelno for record in caplog.records] == [logging.DEBUG, logging.WARNING, logging.WARNING]
+    assert "things.get" in caplog.text
+    assert "RateLimited" in caplog.text
+
+
+def test_nothing_is_formatted_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a listener at that level an event costs a comparison."""
+    monkeypatch.setattr(events.logger, "log", lambda *_: pytest.fail("formatted"))
+    monkeypatch.setattr(events.logger, "isEnabledFor", lambda _: False)
+    log_event(DONE)
+
+
+def test_an_observer_that_fails_is_reported_once_for_each_kind(caplog: pytest.LogCaptureFixture) -> None:
+    """The same error again is not logged again; another one is."""
+    problems: list[Exception] = [ValueError("a"), ValueError("b"), KeyError("c")]
+
+    def observer(_: Event) -> None:
+        raise problems.pop(0)
+
+    observe = quiet(observer)
+    for _ in range(3):
+        observe(DONE)
+    assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ValueError, KeyError]
+
+
+def test_an_observer_may_end_the_program() -> None:
+    """What is no error, such as Ctrl-C, passes."""
+
+    def observer(_: Event) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        quiet(observer)(DONE)
