@@ -26,6 +26,9 @@ from zra_async.session import Session
 
 if TYPE_CHECKING:
     from zra_async.bulk.crm import Crm as Imports
+    from zra_async.bulk.ingest import DailyBudget, Items
+    from zra_async.bulk.ingest_report import IngestReport, ItemOutcome
+    from zra_async.bulk.polling import Polling
     from zra_async.bulk.records import RecordStream
     from zra_async.bulk.report import ExportReport
     from zra_async.files.recordings import Conversations as Recordings
@@ -196,6 +199,55 @@ class ZRAClient(Namespaces):
             on_event=on_event,
             observer=self._session.observe,
         )
+
+    async def ingest(
+        self,
+        items: Items,
+        *,
+        ledger: str | os.PathLike[str],
+        concurrency: int = 8,
+        wait_for_analysis: bool = False,
+        retry_failed: bool = False,
+        daily_budget: DailyBudget = "stop",
+        on_event: Callable[[JobProgress], None] | None = None,
+        on_outcome: Callable[[ItemOutcome], None] | None = None,
+        analysis: Polling | None = None,
+    ) -> IngestReport:
+        """Turn recordings into conversations, any number of them, each exactly once.
+
+        ``items`` are `IngestItem` and `CloudRecording`, from any iterable or async iterable, such as a `Manifest`; they
+        are taken as they are needed, ``concurrency`` at once, so that memory does not grow with them. An item goes main
+        file, transcript, metadata, conversation. ``ledger`` is a SQLite file that knows each item by its key: the same
+        call goes on where an earlier one was interrupted, also inside a file, and sends nothing twice that was done.
+
+        An addition whose answer is lost is looked up by topic, start and host before it is repeated; an item for which
+        that gives no clear answer is reported as ``uncertain``, and looked up again by the next run. What the service
+        refuses is ``failed``, and tried again with ``retry_failed``; what could not reach it is ``interrupted``, and
+        goes on with the next run. The report counts all outcomes and has the first 1 000 problems; ``on_outcome`` is
+        told of each `ItemOutcome`.
+
+        A file that the file host takes no more requests for today is put off: with ``daily_budget="stop"`` the report
+        says when to go on, with ``"wait"`` the call does so itself. ``wait_for_analysis`` waits until the conversations
+        are analysed, asking less and less often, as ``analysis`` says (by default up to six hours); cloud recordings
+        are not waited for.
+
+        Raises `InUse` when another run works with the ledger, `LedgerError`, and what makes every further item
+        useless, such as `AuthenticationFailed` or `MissingScopes`. Labels FILES, MULTIPART and MEDIUM.
+        """
+        from zra_async.bulk.ingest import ANALYSIS, IngestPlan, ingest  # builds on this module, and costs an import
+        from zra_async.bulk.job_events import both
+
+        plan = IngestPlan(
+            ledger=ledger,
+            concurrency=concurrency,
+            wait_for_analysis=wait_for_analysis,
+            retry_failed=retry_failed,
+            daily_budget=daily_budget,
+            on_outcome=on_outcome,
+            analysis=analysis or ANALYSIS,
+        )
+        single_limit = self._session.config.transfers.single_upload_limit
+        return await ingest(self, items, plan, both(self._session.observe, on_event), single_limit)
 
     async def call(
         self,

@@ -11,8 +11,8 @@ from zra_async.bulk.crm_import import ImportPlan, import_records
 from zra_async.bulk.crm_input import Records
 from zra_async.bulk.crm_kinds import ACCOUNTS, CONTACTS, DEALS, LEADS
 from zra_async.bulk.crm_report import Failures, ImportReport, OnFailed
-from zra_async.bulk.polling import Polling
 from zra_async.bulk.job_events import OnEvent, both
+from zra_async.bulk.polling import Polling
 from zra_async.bulk.record_files import PathLike
 from zra_async.core.bucket import Lane
 from zra_async.core.events import Observer

@@ -17,6 +17,7 @@ from zra_async.bulk.crm_kinds import CHAIN, DEALS, LEADS, Kind
 from zra_async.bulk.crm_ledger import ImportLedger, Outcome, open_ledger
 from zra_async.bulk.crm_report import Failures, ImportReport, KindReport, failed_row
 from zra_async.bulk.crm_task import Courier
+from zra_async.bulk.job_events import first_of
 from zra_async.bulk.polling import Polling
 from zra_async.bulk.record_files import PathLike
 from zra_async.core.events import JobProgress
@@ -96,7 +97,7 @@ class KindImport:
                         return
                 await self._start(group, self._cutter.rest())
         except BaseExceptionGroup as failed:
-            raise failed.exceptions[0] from None  # the first is why the others were stopped
+            raise first_of(failed) from None
         await self._run.ledger.close_kind(self._kind, self._cutter.count)
         self._tell()
 
@@ -178,7 +179,7 @@ async def _in_order(chain: Sequence[KindImport], leads: KindImport | None) -> No
             if leads is not None:
                 group.create_task(leads.run())
     except BaseExceptionGroup as failed:
-        raise failed.exceptions[0] from None
+        raise first_of(failed) from None
 
 
 async def _stages(caller: Caller) -> frozenset[str]:

@@ -1,9 +1,10 @@
-"""Who is told how far a job is: the observer of the client, and the callback of the caller."""
+"""Who is told how far a job is, and what a job of many tasks raises when one of them fails."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any, cast
 
 from zra_async.core.events import JobProgress, Observer
 
@@ -26,3 +27,9 @@ def both(observer: Observer, on_event: OnEvent | None) -> OnEvent:
                 logger.exception("the on_event callback failed; it is not called again")
 
     return tell
+
+
+def first_of(failures: BaseExceptionGroup[Any]) -> BaseException:
+    """The failure that came first: the others were only stopped by it."""
+    first: BaseException = failures.exceptions[0]
+    return first_of(cast("BaseExceptionGroup[Any]", first)) if isinstance(first, BaseExceptionGroup) else first

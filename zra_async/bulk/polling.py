@@ -31,6 +31,10 @@ class Polling:
         # beyond a hundred the power only grows past what a float holds
         return min(self.longest, self.first * self.factor ** min(asked, 100))
 
+    def waited(self, asked: int) -> float:
+        """How long the waits before the next question are together."""
+        return sum(self.delay(earlier) for earlier in range(asked))
+
     def delays(self) -> Iterator[float]:
         """The waiting times, until their sum reaches `limit`."""
         total = 0.0

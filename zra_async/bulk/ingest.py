@@ -1,0 +1,264 @@
+"""Recordings by the thousand become conversations: each exactly once, whatever goes wrong on the way."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sized
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from zra_async import errors
+from zra_async.api.resource import between, one_of
+from zra_async.bulk.ingest_add import Adder, NotReached
+from zra_async.bulk.ingest_analysis import Analyses
+from zra_async.bulk.ingest_budget import Budget, utc_now
+from zra_async.bulk.ingest_item import Checked, CloudRecording, IngestItem, checked
+from zra_async.bulk.ingest_ledger import Claim, Entry, IngestLedger, open_ledger
+from zra_async.bulk.ingest_report import GOOD, IngestReport, ItemOutcome, OnOutcome, Outcomes
+from zra_async.bulk.ingest_spool import replayable
+from zra_async.bulk.ingest_steps import Carrier, first_step
+from zra_async.bulk.job_events import OnEvent, first_of
+from zra_async.bulk.polling import Polling, passing
+from zra_async.bulk.record_files import PathLike
+from zra_async.core.bucket import Lane
+from zra_async.core.events import JobProgress
+
+if TYPE_CHECKING:
+    from zra_async.client import ZRAClient
+
+Items = Iterable[IngestItem | CloudRecording] | AsyncIterable[IngestItem | CloudRecording]
+DailyBudget = Literal["stop", "wait"]
+JOB = "ingest"
+_MOST_AT_ONCE = 256
+ANALYSIS = Polling(first=10.0, longest=300.0)
+SETTLE = Polling(first=1.0, factor=3.0, longest=10.0, limit=15.0)
+PATIENCE = Polling(first=1.0, factor=2.0, longest=60.0)
+#: so many items in a row that do not reach the service are enough
+_TROUBLE = 20
+_ADDED = ("waiting", "unanalysed")
+#: after these the next item would fare no better
+_FATAL = (
+    errors.AuthenticationFailed,
+    errors.MissingScopes,
+    errors.TokenError,
+    errors.ConfigurationError,
+    errors.ClientNotOpen,
+    errors.LedgerError,
+    errors.JournalError,
+    errors.UnsafeRedirect,
+    errors.InUse,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestPlan:
+    """How items are ingested; ``zra.ingest`` explains it. `patience` is how long is waited between attempts."""
+
+    ledger: PathLike
+    concurrency: int = 8
+    wait_for_analysis: bool = False
+    retry_failed: bool = False
+    daily_budget: DailyBudget = "stop"
+    on_outcome: OnOutcome | None = None
+    analysis: Polling = ANALYSIS
+    settle: Polling = SETTLE
+    patience: Polling = PATIENCE
+
+    def __post_init__(self) -> None:
+        between("concurrency", self.concurrency, 1, _MOST_AT_ONCE)
+        one_of("daily_budget", self.daily_budget, ("stop", "wait"))
+
+
+async def ingest(client: ZRAClient, items: Items, plan: IngestPlan, tell: OnEvent, single_limit: int) -> IngestReport:
+    """Turn every item into a conversation. ``zra.ingest`` says how, and what it raises.
+
+    ``single_limit`` is up to how many bytes a file goes in one request.
+    """
+    began = time.monotonic()
+    view = client.with_options(lane=Lane.BULK, deadline=None)
+    feed = Feed(items)
+    total = len(items) if isinstance(items, Sized) else None
+    async with await open_ledger(plan.ledger) as ledger:
+        budget = Budget(client.limits, await ledger.planned(utc_now().date()))
+        run = Run(view, ledger, budget, plan, single_limit)
+        run.on_progress = lambda done, failed: tell(JobProgress(JOB, "items", done, failed, total))
+        try:
+            async with asyncio.TaskGroup() as group:
+                if plan.wait_for_analysis:
+                    group.create_task(run.analyses.run())
+                workers = [group.create_task(run.work(feed)) for _ in range(plan.concurrency)]
+                await asyncio.wait(workers)
+                run.analyses.close()
+        except BaseExceptionGroup as failures:
+            raise first_of(failures) from None  # the first is why the others were stopped
+    return run.report(time.monotonic() - began)
+
+
+class Feed:
+    """Hands the items out to several workers, one at a time."""
+
+    def __init__(self, items: Items) -> None:
+        self._async: AsyncIterator[Any] | None = None
+        self._sync: Iterator[Any] = iter(())
+        if isinstance(items, AsyncIterable):
+            self._async = aiter(items)
+        elif isinstance(items, Iterable) and not isinstance(items, (str, bytes)):  # pyright: ignore[reportUnnecessaryIsInstance]
+            self._sync = iter(items)
+        else:
+            raise errors.InvalidArgument(f"items must be an iterable of IngestItem, not {type(items).__name__}")
+        self._turn = asyncio.Lock()
+        self._ended = False
+
+    async def next(self) -> list[Any]:
+        """The next item as a list of one; an empty list after the last."""
+        async with self._turn:
+            if self._ended:
+                return []
+            try:
+                return [next(self._sync) if self._async is None else await anext(self._async)]
+            except (StopIteration, StopAsyncIteration):
+                self._ended = True
+                return []
+
+
+class Run:
+    """One run over the items, by several workers."""
+
+    def __init__(
+        self, view: ZRAClient, ledger: IngestLedger, budget: Budget, plan: IngestPlan, single_limit: int
+    ) -> None:
+        self.on_progress: Callable[[int, int], None] | None = None
+        self._ledger = ledger
+        self._budget = budget
+        self._plan = plan
+        self._outcomes = Outcomes(plan.on_outcome)
+        self._done = self._failed = 0
+        self._trouble = 0
+        self._stopped = ""
+        self._resets_at: datetime | None = None
+        adder = Adder(view.conversations, ledger, plan.settle, plan.patience, plan.wait_for_analysis)
+        self._carrier = Carrier(view.files, adder, ledger, plan.patience, single_limit, self._count_bytes)
+        self.analyses = Analyses(view.conversations, ledger, plan.analysis, self._outcomes.add)
+
+    def report(self, seconds: float) -> IngestReport:
+        """What has become of the items."""
+        return IngestReport(
+            counts=dict(self._outcomes.counts),
+            problems=tuple(self._outcomes.problems),
+            stopped=self._stopped,
+            resets_at=self._resets_at,
+            sent=self._outcomes.sent,
+            seconds=seconds,
+        )
+
+    async def work(self, feed: Feed) -> None:
+        """Take items until there are no more, or until the run is stopped."""
+        while not self._stopped and (item := await feed.next()):
+            self._note(await self._one(item[0]))
+
+    async def _one(self, item: Any) -> ItemOutcome | None:
+        """What becomes of an item; None where that is told by the wait for its analysis."""
+        try:
+            ready = await checked(item)
+        except errors.InvalidArgument as problem:
+            return await self._unfit(item, str(problem))
+        claim = await self._ledger.claim(ready.key, ready.fingerprint, first_step(ready))
+        known = self._known(claim)
+        if known is not None:
+            return known
+        if claim.entry.state in _ADDED:
+            return None
+        try:
+            return await self._carried(ready, claim.entry)
+        except _FATAL:
+            raise
+        except (NotReached, errors.ZRAError) as problem:
+            return await self._not_done(ready.key, problem)
+
+    def _known(self, claim: Claim) -> ItemOutcome | None:
+        """What needs no more than a look at the ledger."""
+        entry = claim.entry
+        if claim.twice:
+            return ItemOutcome(entry.key, "failed", reason="another item of this run has the same key")
+        if entry.state == "failed" and not self._plan.retry_failed:
+            return ItemOutcome(entry.key, "failed", code=entry.code, reason=entry.reason)
+        unwanted = entry.state in _ADDED and not self._plan.wait_for_analysis
+        if entry.state == "done" or unwanted:
+            return ItemOutcome(entry.key, "skipped", entry.conversation_id)
+        return None
+
+    async def _carried(self, ready: Checked, entry: Entry) -> ItemOutcome | None:
+        """Carry an item when the day has room for it; put it off, or wait for the next day, when it has none."""
+        async with replayable(ready) as item:
+            while True:
+                if await self._planned(item, entry):
+                    try:
+                        outcome = await self._carrier.carry(item, entry)
+                    except errors.RateLimited as limit:
+                        if limit.kind != "daily":
+                            raise
+                        reason, resets_at = str(limit), limit.resets_at or self._budget.resets_at
+                        if not limit.operation.startswith("files."):
+                            self._stop(reason, resets_at)  # nothing else can be added today either
+                    else:
+                        waits = outcome.outcome == "added" and self._plan.wait_for_analysis and item.cloud is None
+                        return None if waits else outcome
+                else:
+                    resets_at = self._budget.resets_at
+                    reason = "the file host takes no more requests for files of this size today"
+                if self._plan.daily_budget == "stop":
+                    self._resets_at = resets_at
+                    return ItemOutcome(item.key, "deferred", reason=reason)
+                await asyncio.sleep(self._budget.seconds_until(resets_at))
+                entry = await self._ledger.recall(item.key)
+
+    async def _planned(self, item: Checked, entry: Entry) -> bool:
+        needs = await self._carrier.requests(item, entry, self._budget.per_day)
+        counted = self._budget.take(needs)
+        if counted:
+            await self._ledger.plan(self._budget.today, counted)
+        return counted is not None
+
+    async def _unfit(self, item: Any, reason: str) -> ItemOutcome | None:
+        """An item that cannot be sent as it is; one that was sent in an earlier run need not be fit any more."""
+        key = getattr(item, "key", "")
+        if not isinstance(key, str) or not key.strip():
+            return ItemOutcome(str(key), "failed", reason=reason)
+        claim = await self._ledger.claim(key, b"", "main")
+        if claim.twice or claim.entry.state in ("done", *_ADDED):
+            return self._known(claim)
+        await self._ledger.save(replace(claim.entry, state="unfit", code=None, reason=reason))
+        return ItemOutcome(key, "failed", reason=reason)
+
+    async def _not_done(self, key: str, problem: Exception) -> ItemOutcome:
+        entry = await self._ledger.recall(key)
+        if isinstance(problem, NotReached) or passing(problem):
+            self._trouble += 1
+            if self._trouble >= _TROUBLE:
+                self._stop(f"{self._trouble} items in a row did not reach the service; the last one: {problem}", None)
+            await self._ledger.save(replace(entry, reason=str(problem)))
+            return ItemOutcome(key, "interrupted", reason=str(problem))
+        code = getattr(problem, "code", None)
+        await self._ledger.save(replace(entry, state="failed", begun=False, code=code, reason=str(problem)))
+        return ItemOutcome(key, "failed", code=code, reason=str(problem))
+
+    def _stop(self, reason: str, resets_at: datetime | None) -> None:
+        if self._plan.daily_budget == "stop" or resets_at is None:
+            self._stopped = reason
+            self._resets_at = resets_at
+
+    def _note(self, outcome: ItemOutcome | None) -> None:
+        if outcome is None or outcome.outcome in GOOD:
+            self._done += 1
+            self._trouble = 0
+        else:
+            self._failed += 1
+        if outcome is not None:
+            self._outcomes.add(outcome)
+        if self.on_progress is not None:
+            self.on_progress(self._done, self._failed)
+
+    def _count_bytes(self, size: int) -> None:
+        self._outcomes.sent += size

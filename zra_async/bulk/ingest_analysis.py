@@ -1,0 +1,77 @@
+"""The wait until conversations are analysed: beside the uploads, with memory for none of them but the due ones."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+from zra_async import errors
+from zra_async.api.conversations import Conversations
+from zra_async.bulk.ingest_ledger import Entry, IngestLedger
+from zra_async.bulk.ingest_report import ItemOutcome
+from zra_async.bulk.polling import Polling, passing
+
+_AT_ONCE = 8
+_SHORTEST_NAP = 0.01
+_LONGEST_NAP = 1.0  #: seconds until the ledger is looked at again for items that have come meanwhile
+
+
+@dataclass(slots=True)
+class Analyses:
+    """Asks after every item that waits for its analysis, less and less often, until `polling` gives it up."""
+
+    conversations: Conversations
+    ledger: IngestLedger
+    polling: Polling
+    on_outcome: Callable[[ItemOutcome], None]
+    _closed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def close(self) -> None:
+        """No more items will come: `run` returns when none waits any more."""
+        self._closed.set()
+
+    async def run(self) -> None:
+        """Wait for all of them. What the ledger knows from earlier runs is waited for as well."""
+        await self.ledger.wait_again()
+        while True:
+            now = time.time()
+            closed = self._closed.is_set()
+            due = await self.ledger.due(now, _AT_ONCE)
+            if due:
+                async with asyncio.TaskGroup() as group:
+                    for entry in due:
+                        group.create_task(self._ask(entry))
+                continue
+            following = await self.ledger.next_due()
+            if following is None and closed:
+                return
+            nap = _LONGEST_NAP if following is None else min(_LONGEST_NAP, following - now)
+            if closed:
+                await asyncio.sleep(max(nap, _SHORTEST_NAP))
+                continue
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closed.wait(), max(nap, _SHORTEST_NAP))
+
+    async def _ask(self, entry: Entry) -> None:
+        analysed = False
+        try:
+            found = await self.conversations.get(entry.conversation_id)
+            analysed = found.iq_processed_time is not None
+        except errors.NotFound:
+            pass  # what was added a moment ago may not be readable yet
+        except errors.CallError as problem:
+            if not passing(problem):
+                raise
+        if analysed:
+            await self.ledger.save(replace(entry, state="done"))
+            self.on_outcome(ItemOutcome(entry.key, "added", entry.conversation_id))
+        elif self.polling.waited(entry.asked) >= self.polling.limit:
+            await self.ledger.save(replace(entry, state="unanalysed"))
+            reason = f"its analysis had not ended after {self.polling.limit:.0f} s"
+            self.on_outcome(ItemOutcome(entry.key, "unanalysed", entry.conversation_id, reason=reason))
+        else:
+            due = time.time() + self.polling.delay(entry.asked)
+            await self.ledger.save(replace(entry, asked=entry.asked + 1, due=due))

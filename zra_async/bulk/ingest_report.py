@@ -1,0 +1,96 @@
+"""What became of an ingest: counts, and every item that is no conversation yet."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+logger = logging.getLogger("zra_async")
+#: how many outcomes a report holds that are no success; all are in the ledger and go to ``on_outcome``
+KEPT = 1_000
+
+#: added: it is a conversation now · already_added: it was one before · skipped: an earlier run has finished it ·
+#: unanalysed: added, but its analysis had not ended in time · failed: refused, or its files cannot be sent ·
+#: uncertain: it may be a conversation, which nobody can tell for sure · interrupted: the service could not be reached;
+#: the next run goes on · deferred: left for another day, when the file host takes requests again
+OutcomeName = Literal[
+    "added", "already_added", "skipped", "unanalysed", "failed", "uncertain", "interrupted", "deferred"
+]
+GOOD: tuple[OutcomeName, ...] = ("added", "already_added", "skipped")
+
+
+@dataclass(frozen=True, slots=True)
+class ItemOutcome:
+    """What became of one item. `conversation_id` is a meeting UUID where a cloud recording was added.
+
+    `code` is the service's own, None where it did not refuse. `candidates` are the conversations that an uncertain
+    item may be.
+    """
+
+    key: str
+    outcome: OutcomeName
+    conversation_id: str = ""
+    code: int | None = None
+    reason: str = ""
+    candidates: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestReport:
+    """What became of an ingest.
+
+    `counts` has every outcome, `problems` the first 1 000 items that are neither added nor skipped. `stopped` says why
+    the run ended before its input, "" when it did not, and `resets_at` when to go on with what is deferred. `sent` is
+    how many bytes of files were uploaded.
+    """
+
+    counts: Mapping[OutcomeName, int]
+    problems: tuple[ItemOutcome, ...] = field(repr=False)
+    stopped: str = ""
+    resets_at: datetime | None = None
+    sent: int = 0
+    seconds: float = 0.0
+
+    @property
+    def done(self) -> int:
+        """How many items are conversations."""
+        return sum(self.counts.get(name, 0) for name in (*GOOD, "unanalysed"))
+
+    @property
+    def failed(self) -> int:
+        """How many items failed, or are uncertain."""
+        return self.counts.get("failed", 0) + self.counts.get("uncertain", 0)
+
+    @property
+    def partial(self) -> bool:
+        """Whether anything is missing that a further run, or a look at the problems, may bring."""
+        return bool(self.stopped) or any(count for name, count in self.counts.items() if name not in GOOD)
+
+
+OnOutcome = Callable[[ItemOutcome], None]
+
+
+class Outcomes:
+    """Counts the outcomes of a run, keeps the first problems, and tells a callback of each."""
+
+    def __init__(self, on_outcome: OnOutcome | None) -> None:
+        self.counts: Counter[OutcomeName] = Counter()
+        self.problems: list[ItemOutcome] = []
+        self.sent = 0
+        self._on_outcome = on_outcome
+
+    def add(self, outcome: ItemOutcome) -> None:
+        """Take note of what became of an item."""
+        self.counts[outcome.outcome] += 1
+        if outcome.outcome not in GOOD and len(self.problems) < KEPT:
+            self.problems.append(outcome)
+        if self._on_outcome is not None:
+            try:
+                self._on_outcome(outcome)
+            except Exception:
+                self._on_outcome = None
+                logger.exception("the on_outcome callback failed; it is not called again")

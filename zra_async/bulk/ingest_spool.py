@@ -1,0 +1,78 @@
+"""Sources that can be read only once, copied to disk for as long as their item is under way.
+
+A file whose answer was lost is sent again: without the copy there would be nothing left to send.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterable
+from dataclasses import replace
+from typing import Any, cast
+
+from zra_async.bulk.ingest_item import Checked, FileStep
+from zra_async.errors import InvalidArgument, SourceError
+from zra_async.files.plan import LARGEST_FILE
+from zra_async.files.threads import to_the_end
+
+_PIECE = 1024 * 1024
+
+
+@contextlib.asynccontextmanager
+async def replayable(item: Checked) -> AsyncGenerator[Checked]:
+    """The item with files that can be read any number of times, and whose sizes are known where they were copied.
+
+    Raises `InvalidArgument` for what is no file that can be sent.
+    """
+    if all(file.size is not None for file in item.files):
+        yield item
+        return
+    with contextlib.ExitStack() as stack:
+        yield replace(item, files=tuple([await _replayable(file, stack) for file in item.files]))
+
+
+async def _replayable(file: FileStep, stack: contextlib.ExitStack) -> FileStep:
+    source: Any = file.source
+    if file.size is not None or (hasattr(source, "seekable") and source.seekable()):
+        return file
+    if isinstance(source, io.TextIOBase):
+        raise InvalidArgument(f"{file.step}: {file.name!r} is open as text: open it as binary ('rb')")
+    spool = stack.enter_context(await to_the_end(tempfile.TemporaryFile, "w+b", 0))
+    pieces = source if hasattr(source, "__aiter__") else _read(source)
+    try:
+        size = await _copy(cast("AsyncIterable[bytes]", pieces), spool, file)
+        await to_the_end(spool.seek, 0)
+    except OSError as problem:
+        raise SourceError(f"{file.name!r} cannot be copied to disk: {problem.strerror}") from problem
+    return replace(file, source=spool, size=size)
+
+
+async def _copy(pieces: AsyncIterable[bytes], spool: Any, file: FileStep) -> int:
+    total, gathered = 0, bytearray()
+    async for piece in pieces:
+        if not isinstance(piece, (bytes, bytearray, memoryview)):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidArgument(f"{file.step}: the iterator must give bytes, not {type(piece).__name__}")
+        gathered += piece
+        total += len(piece)
+        if total > LARGEST_FILE:
+            break
+        if len(gathered) >= _PIECE:
+            await to_the_end(_write_all, spool, bytes(gathered))
+            gathered.clear()
+    await to_the_end(_write_all, spool, bytes(gathered))
+    if not 0 < total <= LARGEST_FILE:
+        raise InvalidArgument(f"{file.step}: {file.name!r} has {total} bytes, where 1 to {LARGEST_FILE} can be sent")
+    return total
+
+
+def _write_all(spool: Any, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[spool.write(view) :]
+
+
+async def _read(source: Any) -> AsyncGenerator[bytes]:
+    while piece := await to_the_end(source.read, _PIECE):
+        yield piece
