@@ -10,6 +10,7 @@ from yarl import URL
 
 from zra_async import errors
 from zra_async.api.conversations import GET
+from zra_async.core.address import Address
 from zra_async.core.redirects import REDIRECTS, Route, is_trusted
 from zra_async.core.secret import Secret
 from zra_async.core.transport import Inflow
@@ -79,23 +80,21 @@ class Link:
 
     async def _new_link(self) -> Secret:
         try:
-            link = await self._fresh()
+            link = Secret(await self._fresh() or "")
         except errors.CallError as problem:
             raise Final(problem) from problem
         if not link:
             raise errors.NoRecording(NAME, "this conversation has no recording to download, or not yet")
-        try:
-            target = URL(link, encoded=True)
-            trusted = is_trusted(target, self._origin, self._trusted)
-        except ValueError:
-            raise errors.UnsafeRedirect(NAME, "the download link is not an address") from None
-        if not trusted:
+        target = _address(link)
+        if target is None:
+            raise errors.UnsafeRedirect(NAME, "the download link is not an address")
+        if not is_trusted(target.url, self._origin, self._trusted):
             raise errors.UnsafeRedirect(
                 NAME,
-                f"the download link leads to {target.scheme}://{target.host}, which is not a trusted https host; "
+                f"the download link leads to {target.place}, which is not a trusted https host; "
                 "nothing was sent there: Hosts(trusted=…) names the domains that are",
             )
-        return Secret(link)
+        return link
 
     async def _try(self, headers: Mapping[str, str]) -> Inflow | None:
         route = Route(self._link, self._trusted)
@@ -111,6 +110,14 @@ class Link:
             if status not in REDIRECTS:
                 raise failure(GET, reply) or errors.UnexpectedAnswer(NAME, "not a recording", status=status)
             route.follow(GET, reply)
+
+
+def _address(link: str) -> Address | None:
+    try:
+        address = Address(link)
+        return address if address.host else None
+    except ValueError:
+        return None
 
 
 def _is_page(headers: Mapping[str, str]) -> bool:

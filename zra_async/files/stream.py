@@ -17,7 +17,7 @@ from zra_async.core.retry import Attempts, RetryPolicy, Wait
 from zra_async.core.transport import Inflow
 from zra_async.files.link import NAME, Final, Link
 
-_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
+_RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]+/([0-9]{1,18}|\*)")  # more digits are no size of anything
 _EXTENDED = re.compile(r"filename\*\s*=\s*(UTF-8|ISO-8859-1)'[^']*'([^;\s]+)", re.IGNORECASE)
 _PLAIN = re.compile(r'filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^;\s]+))', re.IGNORECASE)
 _PARTIAL, _UNSATISFIABLE = 206, 416
@@ -152,6 +152,8 @@ class RecordingStream:
     def _check(self, inflow: Inflow) -> int:
         """How many bytes at the beginning of this answer are known already."""
         if inflow.status == _UNSATISFIABLE:
+            if not self.position:
+                raise errors.UnexpectedAnswer(NAME, "a range was refused, and none was asked for", status=inflow.status)
             raise Changed("the recording is shorter than it was")
         if inflow.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise errors.UnexpectedAnswer(NAME, "the recording came compressed, unasked", status=inflow.status)
@@ -165,11 +167,13 @@ class RecordingStream:
 
     async def _next(self, inflow: Inflow) -> bytes:
         while chunk := await inflow.read():
-            self._attempts = Attempts()  # it moves
             if self._skip >= len(chunk):
                 self._skip -= len(chunk)
                 continue
             chunk, self._skip = chunk[self._skip :], 0
+            self._attempts = Attempts()  # it moves; what is known already does not count, or this might never end
+            if self.size is not None and self.position + len(chunk) > self.size:
+                raise errors.UnexpectedAnswer(NAME, "the recording is longer than was announced", status=inflow.status)
             self.position += len(chunk)
             return chunk
         if self._about is not None and self._about.size is None:
@@ -192,7 +196,7 @@ def describe(status: int, headers: Mapping[str, str], fallback: str) -> tuple[in
     """Where the bytes of an answer start, and what it tells of the whole recording."""
     start, size = 0, _whole(headers.get("Content-Length", ""))
     if status == _PARTIAL:
-        found = _RANGE.match(headers.get("Content-Range", ""))
+        found = _RANGE.fullmatch(headers.get("Content-Range", "").strip())
         if found is None:
             raise errors.UnexpectedAnswer(NAME, "a part of the recording came without saying which", status=status)
         start, size = int(found[1]), _whole(found[2])
@@ -210,4 +214,4 @@ def disposition_name(header: str) -> str:
 
 
 def _whole(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 18 else None
