@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from zra_async.bulk import manifest
+from zra_async.bulk import export_manifest
 from zra_async.bulk.database import Database
 from zra_async.bulk.harvest import harvest
 from zra_async.bulk.ledger import KIND, SCHEMA, Ledger, Run
@@ -140,9 +140,9 @@ class _Export:
         """Write the manifest, then close the run: a crash between the two leaves a run that has nothing left to do."""
         now = datetime.now(UTC).replace(microsecond=0)
         ledger, folder, streams = self._ledger, self._folder, self._plan.streams
-        records = await ledger.database.run(lambda c: manifest.records_of_run(c, run.number))
+        records = await ledger.database.run(lambda c: export_manifest.records_of_run(c, run.number))
         report = await self._measure.report(ledger, run, folder, records, covered)
-        await ledger.database.run(lambda c: manifest.write(c, folder, streams, report, covered, now))
+        await ledger.database.run(lambda c: export_manifest.write(c, folder, streams, report, covered, now))
         await ledger.set("covered", msgspec.json.encode(covered).decode())
         await ledger.finish(now)
         return report

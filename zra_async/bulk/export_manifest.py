@@ -1,0 +1,76 @@
+"""``manifest.json`` and ``failed.jsonl``: what a folder holds, written whole at the end of every run."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from zra_async.bulk.ledger import failures
+from zra_async.bulk.report import ExportReport
+from zra_async.bulk.schema import columns
+from zra_async.bulk.sink import UNITS, write_atomically
+from zra_async.bulk.window import Covered
+
+VERSION = 1
+MANIFEST = "manifest.json"
+FAILED = "failed.jsonl"
+
+_encode = msgspec.json.Encoder().encode
+
+
+def write(
+    connection: sqlite3.Connection,
+    folder: Path,
+    streams: Sequence[str],
+    report: ExportReport,
+    covered: Covered | None,
+    finished: datetime,
+) -> None:
+    """Write both files. Runs in the ledger's thread."""
+    content = {
+        "format": "zra-export",
+        "version": VERSION,
+        "run": report.run,
+        "finished": finished,
+        "partial": report.partial,
+        "watermark": covered.until if covered else None,
+        "covers_from": covered.since if covered else None,
+        "units": {kind: asdict(counts) for kind, counts in report.units.items()},
+        "streams": {stream: _stream(connection, stream) for stream in (*streams, UNITS)},
+    }
+    write_atomically(folder / FAILED, _failed_lines(connection))
+    write_atomically(folder / MANIFEST, [msgspec.json.format(_encode(content), indent=1), b"\n"])
+
+
+def records_of_run(connection: sqlite3.Connection, run: int) -> Mapping[str, int]:
+    """How many lines a run has written, by stream."""
+    rows: Iterable[tuple[str, int]] = connection.execute(
+        "SELECT stream, sum(records) FROM segment WHERE run = ? GROUP BY stream", (run,)
+    )
+    return dict(rows)
+
+
+def _stream(connection: sqlite3.Connection, stream: str) -> dict[str, Any]:
+    rows = connection.execute(
+        "SELECT file, run, records, bytes, sha256 FROM segment WHERE stream = ? ORDER BY number", (stream,)
+    )
+    segments = [
+        {"file": file, "run": run, "records": records, "bytes": size, "sha256": digest}
+        for file, run, records, size, digest in rows
+    ]
+    return {
+        "records": sum(segment["records"] for segment in segments),
+        "columns": columns(stream),
+        "segments": segments,
+    }
+
+
+def _failed_lines(connection: sqlite3.Connection) -> Iterator[bytes]:
+    for failure in failures(connection):
+        yield _encode({"kind": failure.kind, "id": failure.id, "reason": failure.reason}) + b"\n"
