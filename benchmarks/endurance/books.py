@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import Literal
-
-Kind = Literal["accounts", "contacts", "deals", "leads"]
 
 
 def _sets() -> defaultdict[str, set[str]]:

@@ -52,9 +52,9 @@ class Weather:
         self.leaps += 1
         await self._ask("POST", "clock", {"advance": seconds})
 
-    async def leap_every(self, seconds: float) -> None:
-        """Let time leap again and again, until it is cancelled."""
-        while True:
+    async def leap_every(self, seconds: float, times: int) -> None:
+        """Let time leap so often."""
+        for _ in range(times):
             await asyncio.sleep(seconds)
             await self.leap()
 
