@@ -180,3 +180,18 @@ async def test_a_body_that_broke_off_was_not_done() -> None:
             await zra.call(UPLOAD, body=Reused(40))
     assert not caught.value.sent
     server.close()
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_the_same_on_another_event_loop(tls: bool) -> None:
+    """uvloop, whose connections keep their own books, gives the same bytes."""
+    uvloop = pytest.importorskip("uvloop")
+
+    async def run() -> None:
+        body = Reused(12)
+        async with Receiver(tls=tls, pause=0.001) as receiver, receiver.client() as zra:
+            await zra.call(UPLOAD, body=body)
+        assert receiver.got.hexdigest() == body.sent.hexdigest()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())

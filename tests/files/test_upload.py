@@ -17,8 +17,8 @@ import pytest
 
 from tests.files.conftest import MIB, PART, Desk, part_hashes, quick_transfers, sha256
 from zra_async import ZRAClient
-from zra_async.core.events import Redirected
-from zra_async.errors import InvalidArgument, NotFound, PartlyDone, SourceError
+from zra_async.core.events import PartDone, Redirected
+from zra_async.errors import ClientNotOpen, InvalidArgument, NotFound, PartlyDone, SourceError
 from zra_async.files import Progress
 from zra_async.files.body import PartBody
 from zra_async.sandbox import Fault
@@ -486,3 +486,38 @@ async def test_a_main_file_that_does_not_exist(desk: Desk, zra: ZRAClient) -> No
         await zra.files.upload(b"x", file_name="call.vtt", main_file_id="unknown")
     with pytest.raises(NotFound):
         await zra.files.upload(b"x", file_name="transcript.json", main_file_id="unknown")
+
+
+async def test_bounds_in_time_are_for_calls_and_not_for_files(desk: Desk, video: Video) -> None:
+    """A client that is impatient with its calls still sends a part as slowly as the line is."""
+    desk.sandbox.faults.add(
+        Fault(operation="POST /files/multipart", delay=0.7), Fault(operation="POST /files", delay=0.7)
+    )
+    async with desk.client(timeout=0.5, deadline=0.5) as zra:
+        await zra.call("conversations.list")  # has its token before the clock matters
+        assert (await zra.files.upload(video(PART), part_size=PART)).file_id
+        assert (await zra.files.upload(video(10))).file_id
+
+
+async def test_a_client_that_is_not_open(desk: Desk, video: Video) -> None:
+    """Before and after its block a client says that it is not open, in parts as in one request."""
+    client = desk.client()
+    for part_size in (None, PART):
+        with pytest.raises(ClientNotOpen):
+            await client.files.upload(video(10), part_size=part_size)
+    async with client:
+        pass
+    for part_size in (None, PART):
+        with pytest.raises(ClientNotOpen):
+            await client.files.upload(video(10), part_size=part_size)
+
+
+async def test_each_part_is_told_to_the_observer(desk: Desk, video: Video) -> None:
+    """An observer hears of every part that is stored, once."""
+    async with desk.client() as zra:
+        await zra.files.upload(video(2 * PART + 1), part_size=PART)
+    assert sorted((e.part_number, e.size) for e in desk.events if isinstance(e, PartDone)) == [
+        (1, PART),
+        (2, PART),
+        (3, 1),
+    ]

@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
 from pathlib import PurePath
-from typing import Any, BinaryIO, cast
+from typing import IO, Any, cast
 
 from zra_async.errors import InvalidArgument, SourceError
 from zra_async.files.gather import Gatherer
@@ -18,7 +18,7 @@ from zra_async.files.threads import to_the_end
 
 #: what can be uploaded
 Uploadable = (
-    str | os.PathLike[str] | bytes | bytearray | memoryview | BinaryIO | io.BufferedIOBase | AsyncIterable[bytes]
+    str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | io.BufferedIOBase | AsyncIterable[bytes]
 )
 _READ = 1024 * 1024
 
