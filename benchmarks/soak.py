@@ -1,6 +1,6 @@
 """Everything at once on one account, for days of its time, while everything goes wrong.
 
-One process and one client export, bring in recordings and CRM records, and serve a web app, on an account with the
+One process and one client export, ingest, upload, import CRM records and serve a web app, on an account with the
 limits of a small plan. Faults of every kind strike all of the time, and the account's clock leaps 20 minutes every few
 seconds, so that page tokens, access tokens and links expire. Then the weather clears, and the account and the export
 are held against what the jobs were promised. ``python -m benchmarks soak`` takes five minutes, and 15 hours
@@ -20,6 +20,7 @@ from typing import Any
 from benchmarks.endurance import jobs
 from benchmarks.endurance.audit import Findings, audit
 from benchmarks.endurance.books import Books
+from benchmarks.endurance.intake import ingest_batches
 from benchmarks.endurance.jobs import Until
 from benchmarks.endurance.visitors import Visitor
 from benchmarks.endurance.vitals import MIB, Vitals, at_rest, complaints, growth, watch
@@ -156,8 +157,8 @@ async def _everything(zra: ZRAClient, folder: Path, scale: Scale, ids: list[str]
     async with asyncio.TaskGroup() as group:
         group.create_task(jobs.export(zra, folder / "export", books, until))
         group.create_task(jobs.crm_import(zra, folder, owner, scale.kinds, books, until))
-        for name in "AB":
-            group.create_task(jobs.ingest(zra, folder, name, books, until))
+        group.create_task(jobs.upload(zra, folder, books, until))
+        group.create_task(ingest_batches(zra, folder, books, until))
         for number in range(scale.visitors):
             group.create_task(Visitor(web, f"visitor {number}", ids, books).browse(until))
 
@@ -189,7 +190,7 @@ def report(soaked: Soak) -> Report:
 
 def _targets(soaked: Soak) -> list[Target]:
     before, after, seen = soaked.before, soaked.after, soaked.vitals
-    jobs_done = [soaked.books.done[job] for job in ("export", "ingest", "import", "web app")]
+    jobs_done = [soaked.books.done[job] for job in ("export", "ingest", "upload", "import", "web app")]
     refused = sum(label["rejected"] for label in soaked.stats["labels"].values())
     return [
         at_most("records lost", len(soaked.findings.lost), 0),

@@ -1,4 +1,4 @@
-"""The bulk jobs of a soak: export with kills, recordings in, CRM records in. Each goes on until it is told to stop."""
+"""The bulk jobs of a soak: export with kills, uploads, CRM records in. Each goes on until it is told to stop."""
 
 from __future__ import annotations
 
@@ -77,19 +77,19 @@ async def export(zra: ZRAClient, folder: Path, books: Books, until: Until) -> No
             return
 
 
-# Ingest
+# Uploads
 
 
-async def ingest(zra: ZRAClient, folder: Path, name: str, books: Books, until: Until) -> None:
-    """Bring in one recording after the other, every fourth in parts; each becomes exactly one conversation."""
+async def upload(zra: ZRAClient, folder: Path, books: Books, until: Until) -> None:
+    """Upload one recording after the other, every fourth in parts, and add exactly one conversation for each."""
     for number in itertools.count():
-        topic = f"Soak {name}{number}"
-        start = _FIRST_MEETING + timedelta(days=ord(name[0]), minutes=number)
+        topic = f"Soak upload {number}"
+        start = _FIRST_MEETING + timedelta(minutes=number)
         file_id = await _uploaded(zra, folder / topic, books, in_parts=number % 4 == 3)
         while not await _added(zra, file_id, topic, start, books):
             pass
         books.topics.add(topic)
-        books.done["ingest"] += 1
+        books.done["upload"] += 1
         await asyncio.sleep(_A_WHILE)
         if not until:
             return
@@ -98,7 +98,7 @@ async def ingest(zra: ZRAClient, folder: Path, name: str, books: Books, until: U
 async def _uploaded(zra: ZRAClient, journal: Path, books: Books, *, in_parts: bool) -> str:
     content = bytes(_PART + 100_000) if in_parts else bytes(50_000)
 
-    async def upload() -> str:
+    async def attempt() -> str:
         try:
             stored = await zra.files.upload(
                 content, file_name="call.mp4", part_size=_PART if in_parts else None, journal=journal
@@ -109,7 +109,7 @@ async def _uploaded(zra: ZRAClient, journal: Path, books: Books, *, in_parts: bo
             ) from lost
         return stored.file_id
 
-    return await insist(books, "upload", upload)
+    return await insist(books, "upload", attempt)
 
 
 async def _added(zra: ZRAClient, file_id: str, topic: str, start: datetime, books: Books) -> bool:
