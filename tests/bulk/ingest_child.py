@@ -1,0 +1,44 @@
+"""One ingest in a process of its own, to be killed or measured: ``python -m tests.bulk.ingest_child manifest ledger``.
+
+Prints its report as one JSON object. Files above 6 MB go in parts, which costs a test less than 100 MB.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+import msgspec
+
+from tests.bulk.crm_child import peak_kib
+from tests.bulk.ingest_data import FAST, SOON
+from zra_async import RetryPolicy, ZRAClient
+from zra_async.bulk.ingest import IngestPlan, ingest
+from zra_async.bulk.manifest import Manifest
+from zra_async.config import Transfers
+
+LIMIT = 6_000_000
+
+
+async def main(manifest: Path, ledger: Path, *, concurrency: int = 8) -> None:
+    """Ingest a manifest that is known to be good."""
+    transfers = Transfers(single_upload_limit=LIMIT)
+    async with ZRAClient.from_env(limits=FAST, transfers=transfers, retry=RetryPolicy(base=0.02)) as zra:
+        plan = IngestPlan(ledger=ledger, concurrency=concurrency, **SOON)  # type: ignore[arg-type]
+        report = await ingest(zra, Manifest(path=manifest), plan, lambda progress: None, LIMIT)
+    print(
+        msgspec.json.encode(
+            {
+                "counts": report.counts,
+                "problems": [(one.key, one.outcome, one.reason) for one in report.problems[:5]],
+                "sent": report.sent,
+                "seconds": report.seconds,
+                "peak_kib": peak_kib(),
+            }
+        ).decode()
+    )
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2])))

@@ -1,0 +1,59 @@
+"""An ingest that is killed at any instant, again and again, loses nothing and doubles nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tests.bulk import ingest_data
+from zra_async.bulk import ingest_status
+from zra_async.sandbox import Sandbox
+
+COUNT, LARGE, KILLS = 1_000, (50, 400, 730), 20
+
+
+async def child(sandbox: Sandbox, manifest: Path, ledger: Path) -> asyncio.subprocess.Process:
+    env = os.environ | sandbox.environment() | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-m", "tests.bulk.ingest_child", str(manifest), str(ledger)]
+    return await asyncio.create_subprocess_exec(*command, env=env, stdout=asyncio.subprocess.PIPE)
+
+
+async def finished(process: asyncio.subprocess.Process) -> dict[str, Any]:
+    output, _ = await process.communicate()
+    assert process.returncode == 0
+    return msgspec.json.decode(output)  # type: ignore[no-any-return]
+
+
+async def test_killed_at_twenty_random_instants(tmp_path: Path) -> None:
+    """A thousand items, some in parts: each is exactly one conversation, byte by byte, attachments in order."""
+    rows = ingest_data.write_rows(tmp_path, COUNT, large=LARGE)
+    manifest, ledger = ingest_data.write_manifest(tmp_path, rows), tmp_path / "ledger"
+    draw = random.Random(20)
+    killed = under_way = 0
+    async with Sandbox(conversations=10, limits=False, latency=0.004) as sandbox:
+        for _ in range(KILLS):
+            process = await child(sandbox, manifest, ledger)
+            while not ledger.exists() and process.returncode is None:
+                await asyncio.sleep(0.02)
+            await asyncio.sleep(0.4 + draw.random() * 0.5)
+            if process.returncode is None:
+                process.kill()
+                killed += 1
+            await process.wait()
+            status = await ingest_status(ledger)
+            under_way += sum(item.begun for item in status.items)
+        report = await finished(await child(sandbox, manifest, ledger))
+        assert (killed, report["problems"]) == (KILLS, [])
+        assert under_way >= KILLS  # the kills struck in the middle of steps
+        assert sum(report["counts"].values()) == COUNT
+        ingest_data.check(sandbox, tmp_path, rows)
+        assert not (tmp_path / "ledger.uploads").exists()
+        again = await finished(await child(sandbox, manifest, ledger))
+        assert again["counts"] == {"skipped": COUNT}
+        assert again["sent"] == 0
