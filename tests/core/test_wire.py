@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Any
@@ -60,9 +61,15 @@ def test_path_values_round_trip(value: str) -> None:
 
 
 @given(TEXT)
+@example("a/../b")
+@example("%2e%2E%2fb")
+@example("%252e%252e")
+@example("..;x\\b")
+@example("a..b/.c/d.")
 def test_path_values_reach_the_target_or_are_refused(value: str) -> None:
-    """A blank value, or one that would change the path, is refused before anything is sent."""
-    if not value.strip() or value in {".", ".."}:
+    """A blank value, or one that could change the path, is refused before anything is sent."""
+    steps = re.split(r"[/\\]", unquote(unquote(value)))
+    if not value.strip() or any(re.fullmatch(r"\.\.?(;.*)?", step, re.DOTALL) for step in steps):
         with pytest.raises(errors.InvalidArgument, match="thing_id must not be"):
             encode(GET, path={"thing_id": value})
         return

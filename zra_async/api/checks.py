@@ -35,6 +35,13 @@ def texts(**values: str | UnsetType) -> None:
             filled(name, value)
 
 
+def file_name(value: str) -> str:
+    """The name of a file, without a NUL: programs that stop reading there would see another name."""
+    if "\x00" in filled("file_name", value):
+        raise InvalidArgument("file_name must not hold a NUL")
+    return value
+
+
 def texts_in(name: str, values: Sequence[str] | UnsetType, most: int) -> None:
     """A list of texts within its documented length, none of them blank."""
     at_most(name, values, most)

@@ -8,6 +8,7 @@ from typing import Literal, get_args
 
 from msgspec import UNSET, UnsetType
 
+from zra_async.api import checks
 from zra_async.api.checks import texts
 from zra_async.api.file_models import PartNumberEtag, UploadedFile, UploadedPart, UploadEvent
 from zra_async.api.resource import Resource, between, filled, one_of, sent
@@ -154,7 +155,7 @@ class Files(Resource):
 
 def _creation(file_name: str | UnsetType, main_file_id: str | UnsetType) -> dict[str, object]:
     texts(main_file_id=main_file_id)
-    params = sent(file_name=_required("file_name", file_name), main_file_id=main_file_id)
+    params = sent(file_name=checks.file_name(_required("file_name", file_name)), main_file_id=main_file_id)
     return {"method": "CreateMultipartUpload", "params": params}
 
 
@@ -195,7 +196,7 @@ def _form(content: Content, file_name: str, fields: Mapping[str, object], most: 
     if not 0 < body.size <= most:
         raise InvalidArgument(f"content must have 1 to {most} bytes, not {body.size}")
     try:
-        filled("file_name", file_name).encode()
+        checks.file_name(file_name).encode()
         return FileForm(body, file_name=file_name, fields={name: str(value) for name, value in fields.items()})
     except UnicodeEncodeError:
         raise InvalidArgument("file_name, main_file_id or upload_context holds a lone surrogate, not text") from None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from string import Formatter
 from typing import Any, Protocol, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 
@@ -165,13 +165,21 @@ def _path_value(name: str, value: object) -> str:
         raise errors.InvalidArgument(f"{name} must be a text, not {type(value).__name__}")
     if not value.strip():
         raise errors.InvalidArgument(f"{name} must not be empty")
-    if value in {".", ".."}:
-        raise errors.InvalidArgument(f"{name} must not be {value!r}: it would change the path")
+    if _leads_away(value):
+        raise errors.InvalidArgument(f"{name} must not be or hold '.' or '..' as a step: it could change the path")
     try:
         value.encode()
     except UnicodeEncodeError:
         raise errors.InvalidArgument(f"{name} holds a lone surrogate, which is not text") from None
     return value
+
+
+def _leads_away(value: str) -> bool:
+    """Whether a path with this value in it could lead elsewhere when it is decoded once more than it was encoded."""
+    if "." not in value and "%" not in value:
+        return False
+    steps = unquote(unquote(value)).replace("\\", "/").split("/")
+    return any(step.partition(";")[0] in {".", ".."} for step in steps)
 
 
 # --------------------------------------------------------------------------- reply → answer or error
