@@ -29,6 +29,7 @@ COMMANDS = {
     "export": Entry("export", "Export the account into a folder, or bring that folder up to date."),
     "upload": Entry("upload", "Upload a recording, and make a conversation of it."),
     "download": Entry("download", "Download the recordings of conversations."),
+    "ingest": Entry("ingest", "Turn recordings into conversations by the thousand, from a manifest."),
     "crm": Entry("crm", "Import accounts, contacts, deals and leads from files."),
     "call": Entry("calling", "Call any operation of the API by its name."),
 }

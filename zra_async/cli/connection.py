@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+import tempfile
+from collections.abc import AsyncGenerator, Generator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from zra_async.client import ZRAClient
@@ -80,6 +82,20 @@ async def opened(connection: Connection, observer: Observer = silent) -> AsyncGe
     """An open client of what ``connection`` describes."""
     async with settings_of(connection) as settings, settings.client(observer) as zra:
         yield zra
+
+
+@contextmanager
+def memory(connection: Connection, given: Path | None, default: Path) -> Generator[Path]:
+    """Where a command remembers what is done: ``given``, or ``default``.
+
+    What was done on an embedded account is gone with it. Its memory goes as well, or the next run on a real account
+    would take everything for done.
+    """
+    if given is not None or not connection.sandbox:
+        yield given or default
+        return
+    with tempfile.TemporaryDirectory(prefix="zra-") as folder:
+        yield Path(folder) / default.name
 
 
 def _from_environment(connection: Connection) -> Settings:

@@ -77,6 +77,8 @@ def needs() -> dict[str, tuple[str, ...]]:
         "upload": _UPLOADS,
         "upload with a conversation": ("conversations.add",),
         "download": ("conversations.get",),
+        "ingest": (*_UPLOADS, "conversations.add", "conversations.list"),
+        "ingest of cloud recordings": ("conversations.add_recording",),
         **{f"export of {name}": _names(*spec.lists, *spec.reads) for name, spec in STREAMS.items()},
         **{f"crm import of {kind.name}": ("crm.registration", kind.operation.name, "crm.task") for kind in _CRM},
     }

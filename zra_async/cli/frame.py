@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import anyio
 import click
@@ -50,6 +50,8 @@ class Frame:
         return opened(self.connection, self.observer)
 
 
+#: whether an interrupted command can be gone on with: always, or unless the account was an embedded one
+Continues = Literal["never", "always", "with the account"]
 Work = Callable[..., Awaitable[int | None]]
 
 
@@ -59,12 +61,12 @@ def say(text: str) -> None:
 
 
 def subcommand(
-    name: str, *, reports: bool = False, continues: bool = False, short_help: str | None = None
+    name: str, *, reports: bool = False, continues: Continues = "never", short_help: str | None = None
 ) -> Callable[[Work], click.Command]:
     """Make a command of an async function, which gets a `Frame` and its own options.
 
-    ``reports``: what it writes to stdout is a report and not records. ``continues``: the same command line goes on
-    where an interrupted one stopped.
+    ``reports``: what it writes to stdout is a report and not records. ``continues``: whether the same command line goes
+    on where an interrupted one stopped.
     """
 
     def decorate(work: Work) -> click.Command:
@@ -119,7 +121,7 @@ def connection_options(callback: Callable[..., Any]) -> Callable[..., Any]:
     return callback
 
 
-def _frame(params: dict[str, Any], *, continues: bool) -> Frame:
+def _frame(params: dict[str, Any], *, continues: Continues) -> Frame:
     embedded = {name: params.pop(f"sandbox_{name}") for name in ("conversations", "seed", "latency")}
     embedded = {name: value for name, value in embedded.items() if value is not None}
     connection = Connection(
@@ -132,7 +134,9 @@ def _frame(params: dict[str, Any], *, continues: bool) -> Frame:
         debug=params.pop("debug"),
         again=again,
     )
-    return replace(frame, continues=f"nothing is lost; to go on: {again}") if continues else frame
+    if continues == "never" or (continues == "with the account" and connection.sandbox):
+        return frame
+    return replace(frame, continues=f"nothing is lost; to go on: {again}")
 
 
 def _typed() -> str:

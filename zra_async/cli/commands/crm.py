@@ -12,6 +12,7 @@ import msgspec
 from zra_async.bulk.crm_input import Input
 from zra_async.bulk.crm_kinds import DEALS
 from zra_async.bulk.crm_report import FailedRecord, ImportReport
+from zra_async.cli.connection import memory
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import UsageProblem
 from zra_async.cli.frame import Frame, say, subcommand
@@ -31,7 +32,7 @@ def command() -> None:
     """Bring the records of a CRM in."""
 
 
-@subcommand("import", reports=True, continues=True, short_help="Import records from files.")
+@subcommand("import", reports=True, continues="with the account", short_help="Import records from files.")
 @click.option("--accounts", type=_FILE, help="Accounts, which come first.")
 @click.option("--contacts", type=_FILE, help="Contacts, after the accounts.")
 @click.option("--deals", type=_FILE, help="Deals, after the contacts.")
@@ -51,18 +52,19 @@ async def import_(
     """
     if not any(files.values()):
         raise UsageProblem("give at least one of --accounts, --contacts, --deals and --leads")
-    async with frame.open() as zra:
-        if frame.connection.sandbox:
-            await _register(zra, files["deals"])
-        async with watched("importing", zra.limits.snapshot, every, quiet) as board:
-            report = await zra.crm.import_all(
-                **files,  # type: ignore[arg-type]
-                ledger=ledger or _LEDGER,
-                failed_to=failed_to,
-                on_event=board.observe,
-            )
-    if ledger is None and not report.stopped:
-        _forget()
+    with memory(frame.connection, ledger, _LEDGER) as place:
+        async with frame.open() as zra:
+            if frame.connection.sandbox:
+                await _register(zra, files["deals"])
+            async with watched("importing", zra.limits.snapshot, every, quiet) as board:
+                report = await zra.crm.import_all(
+                    **files,  # type: ignore[arg-type]
+                    ledger=place,
+                    failed_to=failed_to,
+                    on_event=board.observe,
+                )
+        if ledger is None and not report.stopped:
+            _remove(place)
     _tell(report, files, failed_to)
     frame.output.report(_data(report), lambda: _text(report))
     return Exit.PARTIAL if report.partial else Exit.OK
@@ -71,8 +73,8 @@ async def import_(
 command.add_command(import_)
 
 
-def _forget() -> None:
-    _LEDGER.unlink(missing_ok=True)
+def _remove(ledger: Path) -> None:
+    ledger.unlink(missing_ok=True)
 
 
 async def _register(zra: ZRAClient, deals: Path | None) -> None:

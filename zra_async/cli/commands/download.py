@@ -29,7 +29,7 @@ _SINGLE = (
 )
 
 
-@subcommand("download", continues=True)
+@subcommand("download", continues="always")
 @click.argument("ids", nargs=-1, required=True, metavar="CONVERSATION_ID...")
 @click.option("--to", type=click.Path(path_type=Path), default=Path(), help="A folder, or a path for a single one.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there already.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
@@ -11,11 +12,12 @@ from typing import Any
 import click
 import msgspec
 
+from zra_async.bulk.parquet import to_parquet
 from zra_async.bulk.report import ExportReport
 from zra_async.bulk.sink import UNITS
 from zra_async.bulk.streams import STREAMS, StreamSpec, select
 from zra_async.cli.exits import Exit
-from zra_async.cli.failures import UsageProblem
+from zra_async.cli.failures import GivenUp, UsageProblem
 from zra_async.cli.frame import Frame, say, subcommand
 from zra_async.cli.live import progress_options, watched
 from zra_async.cli.tables import Layout
@@ -29,7 +31,7 @@ def _time(ctx: click.Context, param: click.Parameter, value: str | None) -> date
     return None if value is None else instant(f"--{param.name}", value)
 
 
-@subcommand("export", reports=True, continues=True)
+@subcommand("export", reports=True, continues="always")
 @click.option("--to", type=click.Path(file_okay=False, path_type=Path), help="The folder; made where there is none.")
 @click.option("--streams", metavar="A,B", help="Which streams; zra list streams names them with their costs.")
 @click.option("--all", "everything", is_flag=True, help="Every stream but the recordings.")
@@ -37,6 +39,7 @@ def _time(ctx: click.Context, param: click.Parameter, value: str | None) -> date
 @click.option("--until", callback=_time, metavar="TIME", help="Conversations analysed up to then.")
 @click.option("--full", is_flag=True, help="Read everything anew, not only what came since the last run.")
 @click.option("--concurrency", type=click.IntRange(1), metavar="N", help="Units at once; by default what rates allow.")
+@click.option("--parquet", is_flag=True, help="Also as Parquet, in the folder parquet (needs the extra parquet).")
 @progress_options
 async def command(
     frame: Frame,
@@ -44,6 +47,7 @@ async def command(
     streams: str | None,
     everything: bool,
     full: bool,
+    parquet: bool,
     every: float,
     quiet: bool,
     **bounds: Any,
@@ -60,8 +64,12 @@ async def command(
         raise UsageProblem("--all and --streams exclude each other")
     wanted = "all" if everything else streams
     select(wanted)  # a misspelt name is told before anything is opened
+    if parquet and importlib.util.find_spec("duckdb") is None:
+        raise GivenUp("--parquet needs DuckDB", exit_code=Exit.SETUP, advice='pip install "zra-async[parquet]"')
     async with frame.open() as zra, watched(f"exporting to {to}", zra.limits.snapshot, every, quiet) as board:
         report = await zra.export(to, streams=wanted, incremental=not full, on_event=board.observe, **bounds)
+    if parquet:
+        await to_parquet(to)
     tell(report)
     frame.output.report(data(report), lambda: text(report))
     return Exit.PARTIAL if report.partial else Exit.OK

@@ -11,6 +11,7 @@ import click
 
 from zra_async.api.registry import OPERATIONS
 from zra_async.bulk.polling import Polling
+from zra_async.cli.connection import memory
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import GivenUp, UsageProblem
 from zra_async.cli.frame import Frame, say, subcommand
@@ -18,7 +19,7 @@ from zra_async.cli.live import progress_options, watched
 from zra_async.cli.values import arguments
 from zra_async.cli.wording import size
 from zra_async.client import ZRAClient
-from zra_async.files.progress import OnProgress
+from zra_async.files.progress import OnProgress, Progress
 from zra_async.files.terms import SourceSystem, UploadedRecording
 
 _ADD = OPERATIONS["conversations.add"]
@@ -26,7 +27,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _PATIENCE = Polling(first=0.5, longest=15.0, limit=3600.0)
 
 
-@subcommand("upload", continues=True)
+@subcommand("upload", continues="with the account")
 @click.argument("recording", type=_FILE)
 @click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--transcript", type=_FILE, help="Its transcript, …transcript.json or .vtt.")
@@ -55,15 +56,17 @@ async def command(
     An upload that was interrupted goes on with the same command within seven days, even after a crash.
     """
     wanted = _conversation(pairs, wait)
-    place = journal or recording.with_name(f"{recording.name}.zra")
-    async with frame.open() as zra:
-        title = f"uploading {recording.name}"
-        async with watched(title, zra.limits.snapshot, every, quiet) as board:
+    default = recording.with_name(f"{recording.name}.zra")
+    with memory(frame.connection, journal, default) as place:
+        async with (
+            frame.open() as zra,
+            watched(f"uploading {recording.name}", zra.limits.snapshot, every, quiet) as board,
+        ):
 
-            def moved(sent: int, total: int | None) -> None:
-                board.update(recording.name, sent, 0, total, measured_in_bytes=True)
+            def moved(progress: Progress) -> None:
+                board.update(recording.name, progress.sent, 0, progress.total, measured_in_bytes=True)
 
-            stored = await _upload(zra, recording, place, lambda p: moved(p.sent, p.total), **how)
+            stored = await _upload(zra, recording, place, moved, **how)
             result = _stored(stored)
             if wanted is not None:
                 wanted["file_id"] = stored.main.file_id
@@ -76,7 +79,7 @@ async def command(
                 await until_processed(zra, result["conversation_id"])
                 board.update("analysis", 1, 0, 1)
                 result["processed"] = True
-        frame.output.one(result)
+    frame.output.one(result)
     return Exit.OK
 
 
