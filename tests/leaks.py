@@ -17,6 +17,8 @@ from zra_async.errors import ZRAError
 
 #: shorter texts, and monotonous ones, turn up by chance
 _SHORTEST, _FEWEST_LETTERS = 12, 6
+#: more output than this goes to a file
+_IN_MEMORY = 64 * 1024 * 1024
 
 
 class Leaks:
@@ -24,7 +26,7 @@ class Leaks:
 
     def __init__(self) -> None:
         self.secrets: set[str] = set()
-        self._output = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115 (closed below)
+        self._output = tempfile.SpooledTemporaryFile(_IN_MEMORY, "w+", encoding="utf-8", errors="replace")  # noqa: SIM115
 
     def guard(self, secret: str) -> None:
         """Note a secret: a token, a whole Authorization header, or a link with its permission in the query."""

@@ -217,11 +217,11 @@ async def test_a_view_has_bounds_of_its_own(server: Server) -> None:
     """``with_options`` changes what is given, keeps the rest, and leaves the client as it was."""
     server.script(stand_still)
     async with client_of(server, timeout=30, deadline=60) as zra:
-        quick = zra.with_options(timeout=0.02)
+        quick = zra.with_options(timeout=0.15)
         bulk = quick.with_options(lane=Lane.BULK, deadline=None)
         assert (zra._options.timeout, zra._options.deadline, zra._options.lane) == (30, 60, Lane.INTERACTIVE)
-        assert (quick._options.timeout, quick._options.deadline) == (0.02, 60)
-        assert (bulk._options.timeout, bulk._options.deadline, bulk._options.lane) == (0.02, None, Lane.BULK)
+        assert (quick._options.timeout, quick._options.deadline) == (0.15, 60)
+        assert (bulk._options.timeout, bulk._options.deadline, bulk._options.lane) == (0.15, None, Lane.BULK)
         assert (await get(quick)).name == "default"  # after a stall and a repeat
         assert quick.limits is zra.limits
         assert quick.conversations is not zra.conversations
@@ -419,8 +419,8 @@ async def test_a_deadline_that_falls_into_an_unsafe_write(server: Server) -> Non
     """The request was sent and no answer has come: `AmbiguousWrite`, and the body arrived once."""
     server.script(stand_still)
     async with client_of(server, timeout=None) as zra:
-        with pytest.raises(errors.AmbiguousWrite, match=r"deadline of 0\.05 s"):
-            await post(zra.with_options(deadline=0.05), POST)
+        with pytest.raises(errors.AmbiguousWrite, match=r"deadline of 0\.2 s"):
+            await post(zra.with_options(deadline=0.2), POST)
     assert [seen.body for seen in server.seen] == [b'{"name":"new"}']
 
 
@@ -429,7 +429,7 @@ async def test_a_deadline_that_falls_into_a_redirected_write(server: Server) -> 
     server.script(redirect(307, "/v2/elsewhere"), stand_still)
     async with client_of(server) as zra:
         with pytest.raises(errors.AmbiguousWrite):
-            await post(zra.with_options(deadline=0.1), POST)
+            await post(zra.with_options(deadline=0.3), POST)
     assert len(server.seen) == 2
 
 

@@ -46,9 +46,9 @@ async def server() -> AsyncIterator[Server]:
         ("0.05", 0.05, 1),
         ("2026-03-01T12:00:01Z", 0.05, 1),
         ("Sun, 01 Mar 2026 12:00:01 GMT", 0.05, 1),
-        (None, 0, 0.045),
-        ("soon, perhaps", 0, 0.045),
-        ("2026-02-01T00:00:00Z", 0, 0.045),
+        (None, 0, 1),
+        ("soon, perhaps", 0, 1),
+        ("2026-02-01T00:00:00Z", 0, 1),
     ],
     ids=["seconds", "instant", "date", "absent", "garbage", "past"],
 )
@@ -60,7 +60,7 @@ async def test_retry_after(header: str | None, least: float, most: float) -> Non
             assert (await get(zra)).name == "fine"
     assert len(clocked.at) == 2
     waited = clocked.at[1] - clocked.at[0]
-    assert least - 0.002 <= waited <= most
+    assert least - 0.002 <= waited < most
 
 
 async def test_a_daily_429(server: Server) -> None:

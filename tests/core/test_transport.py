@@ -151,7 +151,7 @@ async def test_nobody_listens() -> None:
 
 async def test_an_answer_that_does_not_come() -> None:
     """A stall is an `AttemptTimeout` after ``timeout``; a safe call is repeated, an unsafe one is in doubt."""
-    async with Server(stand_still, FINE, stand_still) as server, client_of(server, timeout=0.05) as zra:
+    async with Server(stand_still, FINE, stand_still) as server, client_of(server, timeout=0.2) as zra:
         assert (await get(zra)).name == "fine"
         with pytest.raises(errors.AmbiguousWrite) as caught:
             await post(zra)
@@ -213,7 +213,7 @@ async def test_a_compressed_answer_within_the_bound() -> None:
 
 async def test_errors_of_the_network_do_not_repeat_the_query() -> None:
     """Queries may hold page tokens and signatures: no error about a connection shows them."""
-    network = Network(api=Pool(connections=1, connect_timeout=0.03))
+    network = Network(api=Pool(connections=1, connect_timeout=0.2))
     query = {"next_page_token": "page-7d0c1e5b4a"}
     none = RetryPolicy.none()
     async with Server(*CUT, stand_still) as server, client_of(server, retry=none, network=network) as zra:
