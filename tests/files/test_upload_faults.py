@@ -262,10 +262,19 @@ async def test_a_cancelled_upload_leaves_a_journal_and_nothing_else(
 async def test_a_timeout_around_an_upload(desk: Desk, video: Video, tmp_path: Path) -> None:
     """``asyncio.timeout`` bounds an upload that stands still, and raises what it always raises."""
     desk.sandbox.faults.add(Fault(operation=PART_CALL, stall=True))
+
+    async def bounded(zra: ZRAClient) -> None:
+        async with asyncio.timeout(None) as clock:
+
+            def soon(progress: Progress) -> None:
+                if clock.when() is None:
+                    clock.reschedule(asyncio.get_running_loop().time() + 0.05)
+
+            await zra.files.upload(video(4 * PART), part_size=PART, journal=tmp_path / "journal", on_progress=soon)
+
     async with desk.client() as zra:
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.3):
-                await zra.files.upload(video(4 * PART), part_size=PART, journal=tmp_path / "journal")
+            await bounded(zra)
     assert read(tmp_path / "journal").parts == ()
 
 
