@@ -11,6 +11,7 @@ from zra_async.bulk.units import Outcome
 #: how long a group gathers, in seconds; a process that is killed has this much to read again
 _GATHER = 0.1
 _MOST_BYTES = 16 * 1024**2
+MOST_UNITS = 512
 
 Commit = Callable[[Sequence[Outcome]], Awaitable[None]]
 
@@ -18,8 +19,9 @@ Commit = Callable[[Sequence[Outcome]], Awaitable[None]]
 class Groups:
     """Takes outcomes with `put`, and commits them in groups for as long as `run` runs."""
 
-    def __init__(self, commit: Commit) -> None:
+    def __init__(self, commit: Commit, most: int = MOST_UNITS) -> None:
         self._commit = commit
+        self._most = most
         self._held: list[Outcome] = []
         self._size = 0
         self._broken = False
@@ -29,11 +31,11 @@ class Groups:
         self._ended = asyncio.Event()
 
     async def put(self, outcome: Outcome) -> None:
-        """Hand over an outcome; waits while too much of it is in memory."""
+        """Hand over an outcome; waits while too much is in memory."""
         await self._room.wait()
         self._held.append(outcome)
         self._size += outcome.size
-        if self._size >= _MOST_BYTES:
+        if self._size >= _MOST_BYTES or len(self._held) >= self._most:
             self._room.clear()
         self._filled.set()
 

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 import msgspec
 
 from zra_async import errors
-from zra_async.bulk.groups import Groups
+from zra_async.bulk.groups import MOST_UNITS, Groups
 from zra_async.bulk.ledger import Ledger
 from zra_async.bulk.progress import Tally
 from zra_async.bulk.sources import Gone, NotReady, Reading, Source
@@ -39,10 +39,14 @@ async def harvest(
     tally: Tally,
     *,
     workers: int,
+    held: int = MOST_UNITS,
 ) -> None:
-    """Read the units of all sources, stage after stage, and hand over what became of them in groups."""
+    """Read the units of all sources, stage after stage, and hand over what became of them in groups.
+
+    At most ``held`` units wait to be handed over.
+    """
     for sources in stages:
-        await Harvest(sources, streams, ledger, deliver, tally, workers=workers).run()
+        await Harvest(sources, streams, ledger, deliver, tally, workers=workers, held=held).run()
 
 
 class Harvest:
@@ -57,6 +61,7 @@ class Harvest:
         tally: Tally,
         *,
         workers: int,
+        held: int,
     ) -> None:
         self._sources: dict[UnitKind, Source] = {source.kind: source for source in sources}
         self._streams = frozenset(streams)
@@ -65,7 +70,7 @@ class Harvest:
         self._tally = tally
         self._workers = workers
         self._queue: asyncio.Queue[Waiting | None] = asyncio.Queue(workers)
-        self._groups = Groups(self._commit)
+        self._groups = Groups(self._commit, held)
         self._listed = False
         self._more = asyncio.Event()  # something was listed since the ledger was last asked
         self._committed = asyncio.Event()

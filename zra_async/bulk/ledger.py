@@ -171,6 +171,7 @@ def _value(connection: sqlite3.Connection, statement: str, *values: object) -> s
 def _begin(connection: sqlite3.Connection, parameters: str, now: datetime) -> Run:
     last = connection.execute("SELECT number, parameters, begun, finished FROM run ORDER BY number DESC").fetchone()
     if last is not None and last[3] is None and last[1] == parameters:
+        _wait_again(connection, "failed")
         return Run(last[0], datetime.fromisoformat(last[2]), resumed=True)
     number = last[0] + 1 if last else 1
     begun = now.astimezone(UTC).replace(microsecond=0)
@@ -178,11 +179,17 @@ def _begin(connection: sqlite3.Connection, parameters: str, now: datetime) -> Ru
     # What another run has left waiting is listed again, since that run did not move the watermark. What failed may not
     # be, so it is read again. What was in processing will be, once it is ready: here only its existence is asked for.
     connection.execute("DELETE FROM waiting")
-    connection.execute(
-        "INSERT INTO waiting (kind, id, version, payload)"
-        " SELECT kind, id, version, coalesce(payload, x'') FROM unit WHERE state IN ('failed', 'processing')"
-    )
+    _wait_again(connection, "failed")
+    _wait_again(connection, "processing")
     return Run(number, begun, resumed=False)
+
+
+def _wait_again(connection: sqlite3.Connection, state: str) -> None:
+    connection.execute(
+        "INSERT INTO waiting (kind, id, version, payload) SELECT kind, id, version, coalesce(payload, x'') FROM unit"
+        " WHERE state = ? ON CONFLICT DO NOTHING",
+        (state,),
+    )
 
 
 def _offer(

@@ -150,7 +150,7 @@ class RecordStream:
                 await ledger.commit(outcomes, None)
 
             sources = stages(self._plan, measure.calls, ledger, self._plan.asked, None)
-            await harvest(sources, self._plan.streams, ledger, deliver, self._tally, workers=self._workers)
+            await harvest(sources, self._plan.streams, ledger, deliver, self._tally, workers=self._workers, held=_AHEAD)
             covered = extended(None, self._plan.asked, run.begun, await ledger.latest())
             self.report = await measure.report(ledger, run, None, self._records, covered)
 
