@@ -125,7 +125,8 @@ class LocalRateLimiter:
         if isinstance(error, errors.RateLimited):
             bucket.refused += 1
             if error.kind == "daily":
-                bucket.daily.close(error.resets_at)
+                tomorrow = self._clock() + timedelta(days=1)  # a day that ends later than this is a mistake
+                bucket.daily.close(min(error.resets_at, tomorrow) if error.resets_at else None)
             elif error.kind in {"per_second", "per_minute"}:
                 bucket.widen()
         else:
