@@ -27,8 +27,8 @@ def leaks() -> Iterator[Leaks]:
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
-    """Note what a test printed, and how it failed."""
-    if report.when != "teardown" or report.failed:
+    """Note what a test printed."""
+    if report.when == "teardown":
         _LEAKS.saw(output_of(report))
 
 
