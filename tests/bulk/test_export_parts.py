@@ -185,8 +185,8 @@ def test_segments_hold_what_was_committed(steps: list[tuple[str, list[int]]]) ->
     """After any sequence of commits, crashes and runs, the files hold exactly what was committed, in order."""
     with tempfile.TemporaryDirectory() as name, patch("os.fsync"):
         folder, committed, number = Path(name), b"", 0
-        connection = sqlite3.connect(folder / "l", isolation_level=None)
-        connection.executescript(f"PRAGMA synchronous = OFF; {SCHEMA[0]}")
+        connection = sqlite3.connect(":memory:", isolation_level=None)
+        connection.executescript(SCHEMA[0])
         for turn, (end, sizes) in enumerate(steps, 1):
             segments = Segments(folder, turn, limit=60)
             segments.recover(connection)
