@@ -58,9 +58,17 @@ def _panel(title: str, rows: Sequence[Row]) -> Panel | None:
     axis = _measured(rows)
     if axis is None:
         return None
-    several = {label for label in _labels(rows[0], axis) if len({row.get(label) for row in rows}) > 1}
-    bars = [Bar(_label(row, axis, several), _spread(row[axis]), _is_ours(row)) for row in rows if _drawable(row, axis)]
-    return Panel(title, axis, bars)
+    names = _names(rows, axis)
+    nobody = not any(map(_is_ours, rows))  # without a client of ours there are no peers either
+    return Panel(
+        title,
+        axis,
+        [
+            Bar(_label(row, names) or axis, _spread(row[axis]), nobody or _is_ours(row))
+            for row in rows
+            if _drawable(row, axis)
+        ],
+    )
 
 
 def _measured(rows: Sequence[Row]) -> str | None:
@@ -85,18 +93,22 @@ def _spread(cell: Cell) -> Spread:
     return Spread(cell, cell, cell)
 
 
-def _labels(row: Row, axis: str) -> list[str]:
-    names = list(row)
-    return names[: names.index(axis)] if axis in names else names
+def _names(rows: Sequence[Row], axis: str) -> list[str]:
+    """The first columns that differ, as many as it takes to tell the rows apart."""
+    before = list(rows[0])
+    before = before[: before.index(axis)] if axis in before else before
+    chosen: list[str] = []
+    for column in before:
+        if len({_label(row, chosen) for row in rows}) == len(rows):
+            break
+        if len({row.get(column) for row in rows}) > 1:
+            chosen.append(column)
+    return chosen
 
 
-def _label(row: Row, axis: str, several: set[str]) -> str:
-    parts = [
-        f"{column} {row[column]}" if isinstance(row[column], (int, float)) else str(row[column])
-        for column in _labels(row, axis)
-        if column in several
-    ]
-    return ", ".join(parts) or axis
+def _label(row: Row, names: Sequence[str]) -> str:
+    cells = ((name, row.get(name)) for name in names)
+    return ", ".join(f"{name} {cell}" if isinstance(cell, (int, float)) else str(cell) for name, cell in cells)
 
 
 def _is_ours(row: Row) -> bool:
@@ -136,16 +148,18 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
     below = [bar.value.median - bar.value.least for bar in panel.bars]
     above = [bar.value.greatest - bar.value.median for bar in panel.bars]
     axes.barh(places, medians, height=0.62, color=[_OURS if bar.ours else _OTHERS for bar in panel.bars])
-    axes.errorbar(medians, places, xerr=[below, above], fmt="none", ecolor=ink, elinewidth=1, capsize=2.5)
+    spreads = any(below + above)
+    if spreads:
+        axes.errorbar(medians, places, xerr=[below, above], fmt="none", ecolor=ink, elinewidth=1, capsize=2.5)
     for place, bar in zip(places, panel.bars, strict=True):
         axes.annotate(
             f"{_short(bar.value.median)}", (max(bar.value.greatest, 0), place), (5, 0), va="center", fontsize=8,
             textcoords="offset points",
         )  # fmt: skip
     axes.set_yticks(places, [bar.label for bar in panel.bars])
-    axes.invert_yaxis()
+    axes.set_ylim(len(panel.bars) - 0.5, -0.5)  # the first row on top
     axes.set_xlim(0, max([bar.value.greatest for bar in panel.bars] or [1]) * 1.12 or 1)
-    axes.set_xlabel(f"{panel.axis} (median; line: least to greatest)")
+    axes.set_xlabel(f"{panel.axis} (median; line: least to greatest)" if spreads else panel.axis)
     axes.set_title(panel.title, loc="left", fontsize=10, fontweight="bold")
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(length=0)

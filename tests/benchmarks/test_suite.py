@@ -132,6 +132,14 @@ def test_panels() -> None:
     assert panels(Report("words", {"facts": [{"a": "b", "n": 3}]})) == []
 
 
+def test_labels_are_as_short_as_they_can_be() -> None:
+    """A bar is named by the first columns that tell the rows apart, and ours stands out only where there are others."""
+    rows = [{"plan": p, "lane": lane, "calls": n, "share": n / 7} for n, (p, lane) in enumerate(["xa", "xb", "ya"])]
+    [panel] = panels(Report("limits", {"t": rows}))
+    assert [bar.label for bar in panel.bars] == ["x, a", "x, b", "y, a"]
+    assert all(bar.ours for bar in panel.bars)
+
+
 def test_a_chart(tmp_path: Path) -> None:
     """A chart names its axes and follows the reader's light or dark page; the same numbers give the same file."""
     pytest.importorskip("matplotlib", reason="charts need the bench extra")
