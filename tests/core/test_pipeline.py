@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import time_machine
@@ -222,16 +222,17 @@ def test_a_deadline_before_an_unsafe_write_has_left() -> None:
 
 
 class SlowAuth:
-    """A token that takes a minute."""
+    """A token that takes a minute, or as long as it is told."""
 
     api_url = ""
+    wait = 60.0
 
     def bind(self, context: Any) -> None:
         """Need nothing."""
 
     async def header(self) -> str:
-        """Take a minute."""
-        await asyncio.sleep(60)
+        """Take that long."""
+        await asyncio.sleep(self.wait)
         return "Bearer never"
 
     def invalidate(self, header: str) -> bool:
@@ -248,6 +249,26 @@ def test_a_deadline_while_a_token_is_fetched() -> None:
             await stage.call(POST, deadline=1.0)
         assert stage.sent == []
         assert stage.limits.snapshot()[Label.LIGHT].in_window == 0
+
+    play(scene())
+
+
+def test_a_deadline_after_a_body_that_was_not_taken() -> None:
+    """An attempt whose body did not get out is over: a deadline before the next one leaves nothing in doubt."""
+
+    async def scene() -> None:
+        auth = SlowAuth()
+        auth.wait = 0
+        stage = Stage(auth=auth, retry=RetryPolicy(base=0.0))
+
+        async def half_a_body(on_sent: Callable[[], None]) -> NoReturn:
+            on_sent()
+            auth.wait = 60
+            raise errors.ConnectionLost("things.add", "gone", sent=False)
+
+        stage.script = [half_a_body]
+        with pytest.raises(errors.DeadlineExceeded):
+            await stage.call(POST, deadline=1.0)
 
     play(scene())
 

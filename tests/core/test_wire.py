@@ -57,6 +57,7 @@ def test_path_values_round_trip(value: str) -> None:
     quoted = quote_path_value(value)
     assert unquote(unquote(quoted) if "/" in value else quoted, errors="strict") == value
     assert not set(quoted) & set("/?#[]@!$&'()*+,;= ")
+    assert "/" not in unquote(quoted)  # the service decodes once before it splits the path
     assert URL(f"https://h/{quoted}", encoded=True).raw_path == f"/{quoted}"
 
 
