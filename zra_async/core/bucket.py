@@ -1,17 +1,24 @@
 """One label's bucket: its sliding window, its two lanes of waiters, its freeze, and its calls of the day.
 
-The bucket keeps the sending times of the calls in the last window, and lets a call go when fewer than the limit
-remain. A time is noted when the bytes leave and not when the call was granted, so that neither a busy event loop nor
-a slow connect can bunch calls together on their way; what the network adds is covered by a margin on the window.
+The bucket keeps the calls of the last window, and lets a call go when fewer than the limit remain. A call's window
+begins when its bytes leave and not when it was granted, so that neither a busy event loop nor a slow connect can bunch
+calls together on their way. What the network adds is covered by a margin on the window: a small one for every call,
+and as much as its answer is late, within bounds, for a call that may have been held up before the service counted it.
 Waiters are served first come, first served within a lane.
 
-The bulk lane is paced by a token bucket as well, which spreads its calls evenly over the window: a slot comes free
-every few milliseconds, and an interactive call never waits for the next window to begin.
+A few callers go at once. A crowd, of more than there is room for, is let go one by one, evenly over the window: calls
+that leave together meet again as a burst each time their slots come free, and a service that takes them one by one may
+count the last of a burst later than the margin covers.
+
+The bulk lane is paced by a token bucket from its first call on: a slot comes free every few milliseconds, and an
+interactive call never waits for the next window to begin.
 """
 
 from __future__ import annotations
 
 import asyncio
+import heapq
+import itertools
 import math
 from collections import deque
 from collections.abc import Callable
@@ -26,6 +33,10 @@ from zra_async.core.plans import Rate
 _BULK_TURN = 10
 #: a timer may fire this early, in seconds; the margin of a window is far larger
 _TICK = 1e-6
+#: by how much an answer may be late, in seconds, without costing a refusal; refusals raise it
+_DOUBT = 0.1
+#: by how much each answer raises the notion of a quick one, in seconds, so that a slower network becomes normal
+_FORGET = 1e-4
 
 
 class Lane(StrEnum):
@@ -38,32 +49,33 @@ class Lane(StrEnum):
 class Permit:
     """The right to send one attempt. Say `sent` when its bytes leave, and `release` it in any case."""
 
-    __slots__ = ("_bucket", "_open", "_probe", "_sent")
+    __slots__ = ("_bucket", "_open", "_probe", "counts_until", "sent_at")
 
     def __init__(self, bucket: Bucket, *, probe: bool) -> None:
         self._bucket = bucket
         self._probe = probe
-        self._sent = False
         self._open = True
+        self.sent_at: float | None = None
+        self.counts_until = 0.0  #: when it leaves the window
 
     def sent(self) -> None:
         """Count the attempt from this moment on."""
-        if self._open and not self._sent:
-            self._sent = True
-            self._bucket.stamp()
+        if self._open and self.sent_at is None:
+            self.sent_at = _now()
+            self._bucket.count(self)
 
     def release(self) -> None:
         """Give the permit back; an attempt that was never sent costs nothing."""
         if self._open:
             self._open = False
-            self._bucket.finish(counted=self._sent, probe=self._probe)
-            if not self._sent:
+            self._bucket.finish(self, probe=self._probe)
+            if self.sent_at is None:
                 self._bucket.daily.give_back()
 
     def withdraw(self) -> None:
         """Give back a permit that never reached its waiter."""
         self._open = False
-        self._bucket.finish(counted=False, probe=self._probe)
+        self._bucket.finish(self, probe=self._probe)
 
 
 class Daily:
@@ -128,12 +140,17 @@ class Bucket:
         self.limit = rate.count
         self.daily = daily
         self.refused = 0
-        self._window = rate.period + margin
+        self._margin = margin
+        self._doubt = max(margin, _DOUBT)  # how long after its sending a call may be counted
+        self._quickest = math.inf  # answer of late, in seconds
         self._pending = 0  # granted, and not yet sent
-        self._stamps: deque[float] = deque()  # when the calls of the last window were sent
+        self._counted = 0  # sent, and in the window
+        self._window: list[tuple[float, int, Permit]] = []  # a heap by `counts_until`; an entry that differs is void
+        self._serial = itertools.count()
         self._queues: dict[Lane, deque[asyncio.Future[Permit]]] = {lane: deque() for lane in Lane}
         self._owed = 0  # interactive grants since bulk had its turn
         self._waking = 0  # granted in the queue, and not yet running
+        self._next_turn = 0.0  # when the next of a crowd may go
         self._timer: asyncio.TimerHandle | None = None
         self._frozen_until = 0.0
         self._thawing = False  # nothing has succeeded since the last freeze
@@ -156,7 +173,7 @@ class Bucket:
     def in_window(self) -> int:
         """How many calls count towards the limit now."""
         self._expire(_now())
-        return self._pending + len(self._stamps)
+        return self._used
 
     @property
     def frozen_for(self) -> float:
@@ -188,28 +205,46 @@ class Bucket:
         wait = max(0.0, self._frozen_until - now)
         waiting = self.waiting
         ahead = waiting[Lane.INTERACTIVE] + (waiting[Lane.BULK] if lane is Lane.BULK else 0)
-        missing = ahead + 1 - (self.limit - self._pending - len(self._stamps))
+        missing = ahead + 1 - (self.limit - self._used)
         if missing <= 0:
             return wait
+        window = self.rate.period + self._margin
         windows, index = divmod(missing - 1, self.limit)
-        first = self._stamps[index] + self._window - now if index < len(self._stamps) else 0.0
-        return max(wait, windows * self._window + first)
+        sent = sorted(p.sent_at for until, _, p in self._window if until == p.counts_until and p.sent_at is not None)
+        first = sent[index] + window - now if index < len(sent) else 0.0
+        return max(wait, windows * window + first)
 
-    def stamp(self) -> None:
+    def count(self, permit: Permit) -> None:
         """A granted call has been sent."""
         self._pending -= 1
-        self._stamps.append(_now())
+        self._counted += 1
+        self._keep(permit, self._doubt)
         if self._timer is None:
             self._arm()
 
-    def finish(self, *, counted: bool, probe: bool) -> None:
+    def finish(self, permit: Permit, *, probe: bool) -> None:
         """A granted call is over; one that was never sent frees its slot at once."""
         if probe:
             self._probing = False
-        if not counted:
+        if permit.sent_at is None:
             self._pending -= 1
-        if probe or not counted:
+            self._next_turn -= self.rate.period / self.limit
             self._pump()
+            return
+        took = _now() - permit.sent_at
+        self._quickest = min(took, self._quickest + _FORGET)
+        late = took - self._quickest
+        if late < self._doubt and permit.counts_until:
+            self._keep(permit, max(self._margin, late))
+        if probe:
+            self._pump()
+        elif self._timer is not None and permit.counts_until < self._timer.when():
+            self._rearm()
+
+    def _keep(self, permit: Permit, margin: float) -> None:
+        assert permit.sent_at is not None
+        permit.counts_until = permit.sent_at + self.rate.period + margin
+        heapq.heappush(self._window, (permit.counts_until, next(self._serial), permit))
 
     def freeze(self, seconds: float) -> None:
         """Let nobody through for ``seconds``, then one call to try."""
@@ -218,8 +253,8 @@ class Bucket:
         self._rearm()
 
     def widen(self) -> None:
-        """The service counted more than we did: trust the network less."""
-        self._window = min(self.rate.period * 1.5, self._window + 0.02)
+        """The service counted more than we did: trust late answers less."""
+        self._doubt = min(self.rate.period / 2, self._doubt + 0.05)
 
     def succeed(self) -> None:
         """A call has succeeded: a freeze that is over ends for everyone."""
@@ -227,10 +262,15 @@ class Bucket:
             self._thawing = False
             self._pump()
 
+    @property
+    def _used(self) -> int:
+        return self._pending + self._counted
+
     async def _slot(self, lane: Lane) -> Permit:
         # a newcomer must not overtake one who was let go a moment ago and has yet to run
-        if not self._waking and not any(self._queues.values()) and self._free(_now()):
-            return self._grant()
+        now = _now()
+        if not self._waking and not any(self._queues.values()) and self._next_turn <= now and self._free(now):
+            return self._grant(now)
         waiter: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
         self._queues[lane].append(waiter)
         if self._timer is None:
@@ -259,10 +299,12 @@ class Bucket:
         self._expire(now)
         if self._frozen_until > now + _TICK or (self._thawing and self._probing):
             return False
-        return self._pending + len(self._stamps) < self.limit
+        return self._used < self.limit
 
-    def _grant(self) -> Permit:
+    def _grant(self, now: float) -> Permit:
         self._pending += 1
+        # an eighth of the window may be ahead of its turn: a late timer must not cost the calls that it held up
+        self._next_turn = max(self._next_turn, now - self.rate.period / 8) + self.rate.period / self.limit
         if self._thawing:
             self._probing = True
         return Permit(self, probe=self._thawing)
@@ -270,13 +312,19 @@ class Bucket:
     def _pump(self) -> None:
         """Let go whoever may go now, and set the timer for the next."""
         now = _now()
-        while self._free(now):
+        while self._free(now) and self._due(now) <= now + _TICK:
             waiter = self._next()
             if waiter is None:
                 break
-            waiter.set_result(self._grant())
+            waiter.set_result(self._grant(now))
             self._waking += 1
         self._rearm()
+
+    def _due(self, now: float) -> float:
+        """When the next waiter may have a slot that is free: now, or in a crowd when its turn has come."""
+        room = self.limit - self._used
+        crowded = sum(map(len, self._queues.values())) > room
+        return max(now, self._next_turn) if crowded else now
 
     def _next(self) -> asyncio.Future[Permit] | None:
         bulk_first = self._owed >= _BULK_TURN - 1
@@ -291,9 +339,15 @@ class Bucket:
         return None
 
     def _expire(self, now: float) -> None:
-        stamps = self._stamps
-        while stamps and stamps[0] + self._window <= now + _TICK:
-            stamps.popleft()
+        window = self._window
+        while window:
+            until, _, permit = window[0]
+            if until == permit.counts_until:
+                if until > now + _TICK:
+                    break
+                permit.counts_until = 0.0
+                self._counted -= 1
+            heapq.heappop(window)
 
     def _rearm(self) -> None:
         if self._timer is not None:
@@ -309,12 +363,12 @@ class Bucket:
             when = self._frozen_until
         elif self._thawing and self._probing:
             return  # the probe's end pumps
-        elif self._pending + len(self._stamps) < self.limit:
-            when = now
-        elif self._stamps:
-            when = self._stamps[0] + self._window
+        elif self._used < self.limit:
+            when = self._due(now)
+        elif self._window:
+            when = self._window[0][0]
         else:
-            return  # all granted and none sent: the next stamp arms
+            return  # all granted and none sent: the next one sent arms
         self._timer = asyncio.get_running_loop().call_at(when, self._fire)
 
     def _fire(self) -> None:
