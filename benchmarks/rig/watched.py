@@ -19,8 +19,9 @@ class Record:
     """What one label has seen. Times are those of the event loop, in seconds."""
 
     asked: Counter[Lane] = field(default_factory=Counter[Lane])
+    asked_at: float = 0.0  #: for the first time
     grants: list[tuple[Lane, int]] = field(default_factory=list[tuple[Lane, int]])  #: lane, and the place in its queue
-    answered_at: list[float] = field(default_factory=list[float])
+    answers: int = 0
     refused: int = 0
 
     def overtaken(self) -> int:
@@ -32,12 +33,9 @@ class Record:
             last[lane] = max(place, last[lane])
         return late
 
-    def rate(self, limit: int) -> float:
-        """Answers a second after the first ``limit`` of them, which a fresh window gives away at once."""
-        beyond = len(self.answered_at) - limit
-        if beyond < 1:
-            return 0.0
-        return beyond / (self.answered_at[-1] - self.answered_at[limit - 1])
+    def rate(self) -> float:
+        """Answers a second since somebody asked for the first time."""
+        return self.answers / (asyncio.get_running_loop().time() - self.asked_at)
 
     def starved(self) -> int:
         """The longest run of interactive grants between two bulk ones."""
@@ -58,6 +56,8 @@ class WatchedLimiter:
     async def acquire(self, operation: Operation[Any], lane: Lane, deadline: float | None) -> Permit:
         """Wait for a slot, and note the order."""
         record = self.records[operation.label]
+        if not record.asked:
+            record.asked_at = asyncio.get_running_loop().time()
         place = record.asked[lane]
         record.asked[lane] += 1
         permit = await self._inner.acquire(operation, lane, deadline)
@@ -67,7 +67,7 @@ class WatchedLimiter:
     def observe(self, operation: Operation[Any], headers: Mapping[str, str], error: errors.CallError | None) -> None:
         """Note an answer."""
         record = self.records[operation.label]
-        record.answered_at.append(asyncio.get_running_loop().time())
+        record.answers += 1
         record.refused += isinstance(error, errors.RateLimited)
         self._inner.observe(operation, headers, error)
 
