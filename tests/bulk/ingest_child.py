@@ -21,11 +21,20 @@ from zra_async.config import Transfers
 LIMIT = 6_000_000
 
 
+most_handles = 0
+
+
+def count_handles(_: object) -> None:
+    """Note how many files and sockets are open."""
+    global most_handles
+    most_handles = max(most_handles, sum(1 for _ in Path("/proc/self/fd").iterdir()))
+
+
 async def main(manifest: Path, ledger: Path, *, concurrency: int = 8) -> None:
     """Ingest a manifest that is known to be good."""
     transfers = Transfers(single_upload_limit=LIMIT)
     async with ZRAClient.from_env(limits=FAST, transfers=transfers, retry=RetryPolicy(base=0.02)) as zra:
-        plan = IngestPlan(ledger=ledger, concurrency=concurrency, **SOON)  # type: ignore[arg-type]
+        plan = IngestPlan(ledger=ledger, concurrency=concurrency, on_outcome=count_handles, **SOON)  # type: ignore[arg-type]
         report = await ingest(zra, Manifest(path=manifest), plan, lambda progress: None, LIMIT)
     print(
         msgspec.json.encode(
@@ -35,6 +44,7 @@ async def main(manifest: Path, ledger: Path, *, concurrency: int = 8) -> None:
                 "sent": report.sent,
                 "seconds": report.seconds,
                 "peak_kib": peak_kib(),
+                "handles": most_handles,
             }
         ).decode()
     )

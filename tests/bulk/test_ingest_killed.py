@@ -1,4 +1,4 @@
-"""An ingest that is killed at any instant, again and again, loses nothing and doubles nothing."""
+"""An ingest in a process of its own: killed at any instant, again and again, and measured."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def finished(process: asyncio.subprocess.Process) -> dict[str, Any]:
 
 async def test_killed_at_twenty_random_instants(tmp_path: Path) -> None:
     """A thousand items, some in parts: each is exactly one conversation, byte by byte, attachments in order."""
-    rows = ingest_data.write_rows(tmp_path, COUNT, large=LARGE)
+    rows = ingest_data.write_rows(tmp_path, COUNT, large=LARGE, large_size=33_000_000)
     manifest, ledger = ingest_data.write_manifest(tmp_path, rows), tmp_path / "ledger"
     draw = random.Random(20)
     killed = under_way = 0
@@ -57,3 +57,19 @@ async def test_killed_at_twenty_random_instants(tmp_path: Path) -> None:
         again = await finished(await child(sandbox, manifest, ledger))
         assert again["counts"] == {"skipped": COUNT}
         assert again["sent"] == 0
+
+
+async def test_memory_and_handles_do_not_grow_with_the_items(tmp_path: Path) -> None:
+    """Ten times as many items need neither more memory nor more open files."""
+    reports = []
+    for count in (150, 1_500):
+        folder = tmp_path / str(count)
+        folder.mkdir()
+        rows = ingest_data.write_rows(folder, count)
+        async with Sandbox(conversations=10, limits=False) as sandbox:
+            manifest = ingest_data.write_manifest(folder, rows)
+            reports.append(await finished(await child(sandbox, manifest, folder / "ledger")))
+            assert reports[-1]["counts"] == {"added": count}
+    few, many = reports
+    assert many["peak_kib"] < few["peak_kib"] * 1.1
+    assert many["handles"] <= few["handles"] + 2 < 64

@@ -13,7 +13,7 @@ from zra_async import errors
 from zra_async.api.resource import between, one_of
 from zra_async.bulk.ingest_add import Adder, NotReached
 from zra_async.bulk.ingest_analysis import Analyses
-from zra_async.bulk.ingest_budget import Budget, utc_now
+from zra_async.bulk.ingest_budget import Budget
 from zra_async.bulk.ingest_item import Checked, CloudRecording, IngestItem, checked
 from zra_async.bulk.ingest_ledger import Claim, Entry, IngestLedger, open_ledger
 from zra_async.bulk.ingest_report import GOOD, IngestReport, ItemOutcome, OnOutcome, Outcomes
@@ -81,7 +81,8 @@ async def ingest(client: ZRAClient, items: Items, plan: IngestPlan, tell: OnEven
     feed = Feed(items)
     total = len(items) if isinstance(items, Sized) else None
     async with await open_ledger(plan.ledger) as ledger:
-        budget = Budget(client.limits, await ledger.planned(utc_now().date()))
+        budget = Budget(client.limits)
+        budget.take_over(await ledger.planned(budget.today))
         run = Run(view, ledger, budget, plan, single_limit)
         run.on_progress = lambda done, failed: tell(JobProgress(JOB, "items", done, failed, total))
         try:
@@ -236,7 +237,7 @@ class Run:
         entry = await self._ledger.recall(key)
         if isinstance(problem, NotReached) or passing(problem):
             self._trouble += 1
-            if self._trouble >= _TROUBLE:
+            if self._trouble == _TROUBLE:
                 self._stop(f"{self._trouble} items in a row did not reach the service; the last one: {problem}", None)
             await self._ledger.save(replace(entry, reason=str(problem)))
             return ItemOutcome(key, "interrupted", reason=str(problem))

@@ -12,8 +12,8 @@ from zra_async.files.journal import UploadState
 from zra_async.files.names import CAPTIONS
 from zra_async.files.plan import plan_parts
 
-#: an upload in parts takes two requests more than parts
-_CREATION = _COMPLETION = 1
+#: an upload in parts takes two requests more than parts, and one more where the public file host sends to another
+_CREATION = _COMPLETION = _REDIRECT = 1
 _AFTER_MIDNIGHT = 1.0  #: seconds: the clocks of two machines are never quite the same
 _PLANNED = (Label.FILES, Label.MULTIPART)
 
@@ -40,8 +40,9 @@ def requests_of(file: FileStep, single_limit: int, per_day: int | None, journal:
     if not in_parts(file, single_limit):
         return {Label.FILES.value: 1}
     if journal is not None and journal.upload_context:
-        return {Label.MULTIPART.value: len(journal.missing) + _COMPLETION}
-    return {Label.MULTIPART.value: len(plan_parts(file.size, daily_budget=per_day)) + _CREATION + _COMPLETION}
+        return {Label.MULTIPART.value: _REDIRECT + len(journal.missing) + _COMPLETION}
+    parts = len(plan_parts(file.size, daily_budget=per_day))
+    return {Label.MULTIPART.value: _REDIRECT + _CREATION + parts + _COMPLETION}
 
 
 class Budget:
@@ -51,10 +52,14 @@ class Budget:
     with each process.
     """
 
-    def __init__(self, limits: RateLimiter, planned: Mapping[str, int], now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, limits: RateLimiter, now: Callable[[], datetime] | None = None) -> None:
         self._limits = limits
-        self._now = now
+        self._now = now or utc_now
         self._day = self.today
+        self._spent: dict[str, int] = {}
+
+    def take_over(self, planned: Mapping[str, int]) -> None:
+        """Count what earlier runs have planned for today."""
         self._spent = dict(planned)
 
     @property
