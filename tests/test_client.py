@@ -133,7 +133,7 @@ async def test_closing_leaves_nothing_behind(server: Server, caplog: pytest.LogC
         async with client_of(server) as zra:
             pages = zra.conversations.list().look_ahead()
             calls = [asyncio.create_task(get(zra)) for _ in range(3)]
-            first = asyncio.create_task(anext(pages))  # type: ignore[arg-type]
+            first = asyncio.create_task(anext(pages))
             await server.requests(4)
         outcomes = await asyncio.gather(*calls, first, return_exceptions=True)
         del pages, zra

@@ -24,9 +24,8 @@ def hosts_of(server: Server) -> Hosts:
 
 def client_of(server: Server, auth: Any = None, **options: Any) -> ZRAClient:
     """A client of ``server`` that repeats at once and is allowed a lot."""
-    return ZRAClient(
-        auth or StaticToken(TOKEN), **{"hosts": hosts_of(server), "retry": AT_ONCE, "plan": "business"} | options
-    )
+    settings: dict[str, Any] = {"hosts": hosts_of(server), "retry": AT_ONCE, "plan": "business"}
+    return ZRAClient(auth or StaticToken(TOKEN), **settings | options)
 
 
 async def get(zra: ZRAClient, operation: Operation[Thing] = GET) -> Thing:

@@ -16,7 +16,7 @@ from zra_async.api.resource import Record
 LATEST = datetime.max.replace(tzinfo=timezone(timedelta(hours=-9)))
 
 
-class Dated(Record):
+class Dated(Record, frozen=True):
     """Something with a time."""
 
     at: datetime

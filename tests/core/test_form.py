@@ -61,7 +61,7 @@ def _run(body: Body) -> list[bytes]:
 
     coroutine = body.write(send)
     try:
-        coroutine.send(None)  # type: ignore[attr-defined]
+        coroutine.send(None)
     except StopIteration:
         return pieces
     raise AssertionError("a form of bytes waits for nothing")

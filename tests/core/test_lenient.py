@@ -21,12 +21,12 @@ class Colour(OpenEnum):
     BLUE = "blue"
 
 
-class Inner(Model):
+class Inner(Model, frozen=True):
     id: str = ""
     counts: int | None = None
 
 
-class Everything(Model):
+class Everything(Model, frozen=True):
     text: str | None = None
     number: int | None = None
     share: float | None = None

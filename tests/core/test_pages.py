@@ -223,7 +223,7 @@ async def test_steps_from_different_tasks(server: Server, zra: ZRAClient, ahead:
             step = group.create_task(pages.__anext__())
         got.append(step.result())
     with pytest.raises(StopAsyncIteration):
-        await asyncio.create_task(anext(pages))  # type: ignore[arg-type]
+        await asyncio.create_task(anext(pages))
     assert got == [1, 2, 3, 4, 5]
 
 
@@ -231,10 +231,10 @@ async def test_pages_from_different_tasks(server: Server, zra: ZRAClient) -> Non
     """The same holds for ``pages()``, also when it is closed by another task."""
     server.script(*THREE)
     pages = zra.list(LIST).pages()
-    first = await asyncio.create_task(anext(pages))  # type: ignore[arg-type]
-    second = await asyncio.create_task(anext(pages))  # type: ignore[arg-type]
+    first = await asyncio.create_task(anext(pages))
+    second = await asyncio.create_task(anext(pages))
     assert (first.items, second.items) == ((1, 2), (3, 4))
-    await asyncio.create_task(pages.aclose())  # type: ignore[arg-type]
+    await asyncio.create_task(pages.aclose())
 
 
 async def test_several_tasks_share_one_list(server: Server, zra: ZRAClient) -> None:

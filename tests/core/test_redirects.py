@@ -81,8 +81,8 @@ async def zoom() -> AsyncIterator[Zoom]:
     """The hosts, of which all but one speak TLS."""
     async with AsyncExitStack() as stack:
         context = tls.server_context()
-        secure = [await stack.enter_async_context(Server(otherwise=FINE, tls=context)) for _ in range(4)]
-        yield Zoom(*secure, plain=await stack.enter_async_context(Server(otherwise=FINE)))
+        kinds = (context, context, context, context, None)
+        yield Zoom(*[await stack.enter_async_context(Server(otherwise=FINE, tls=kind)) for kind in kinds])
 
 
 @pytest.fixture

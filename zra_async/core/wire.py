@@ -133,7 +133,7 @@ def encode(
         if body is None:
             return Request(operation, target, query=texts)
         if isinstance(body, (bytes, bytearray, memoryview)):
-            return Request(operation, target, bytes(body), JSON, texts)
+            return Request(operation, target, bytes(body), JSON, texts)  # pyright: ignore[reportUnknownArgumentType]
         if hasattr(body, "write"):
             return Request(operation, target, body, body.content_type, texts)  # type: ignore[arg-type, attr-defined]
         return Request(operation, target, msgspec.json.encode(body), JSON, texts)
