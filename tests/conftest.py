@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Iterator
 from typing import Any
 from unittest.mock import Mock
@@ -10,10 +11,17 @@ from unittest.mock import Mock
 import aiohttp
 import aioresponses.core
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.leaks import Leaks, listening, output_of
 
 _LEAKS = Leaks()
+
+# a busy machine is no reason to fail; in CI every run looks at the same examples
+settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
+)
+settings.load_profile("suite")
 
 
 @pytest.fixture(scope="session", autouse=True)
