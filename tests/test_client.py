@@ -17,7 +17,6 @@ from tests.core.clients import AT_ONCE, GET, POST, TOKEN, client_of, get, hosts_
 from tests.core.rows import row
 from tests.core.server import Server, answer, hang_up, redirect, stand_still, when
 from zra_async import (
-    OPERATIONS,
     Label,
     Lane,
     LocalRateLimiter,
@@ -250,91 +249,6 @@ async def test_the_deadline_of_a_view_holds(server: Server) -> None:
     async with client_of(server, retry=RetryPolicy(base=0.01, transport=1000)) as zra:
         with pytest.raises((errors.DeadlineExceeded, errors.ConnectionLost)):
             await get(zra.with_options(deadline=0.05))
-
-
-# --------------------------------------------------------------------------- calls by row and by name
-
-
-async def test_call_and_raw_with_a_row(server: Server) -> None:
-    """``call`` decodes, ``raw`` gives the answer as it came: status, headers, body and tracking id."""
-    server._otherwise = answer(201, b'{"name": "raw", "new": 1}', {"X-Extra": "yes"})
-    async with client_of(server) as zra:
-        thing = await zra.call(GET, path={"thing_id": "1"})
-        reply = await zra.raw(GET, path={"thing_id": "1"}, query={"a": True})
-        assert thing.name == "raw"
-        assert (reply.status, reply.headers["x-extra"], reply.tracking_id) == (201, "yes", "WEB_1")
-        assert reply.body == b'{"name": "raw", "new": 1}'
-        assert reply.url == f"{server.url}/v2/zra/things/1"
-
-
-async def test_raw_by_name(server: Server) -> None:
-    """Any operation, with the names of its path; errors are those of every call."""
-    server.script(answer(200, {"id": "d"}), answer(404, {"code": 1005, "message": "no such deal"}))
-    async with client_of(server) as zra:
-        operation = OPERATIONS["deals.get"]
-        (name,) = operation.path.partition("{")[2].partition("}")[:1]
-        assert (await zra.raw("deals.get", path={name: "d/1"})).status == 200
-        assert server.seen[0].target == "/v2/zra/deals/d%252F1"
-        with pytest.raises(errors.NotFound, match=r"deals\.get"):
-            await zra.raw("deals.get", path={name: "d"})
-        with pytest.raises(errors.InvalidArgument, match="is missing in path"):
-            await zra.raw("deals.get")
-
-
-async def test_call_by_name() -> None:
-    """The arguments are those of the method, and a list gives its first page."""
-    async with Sandbox(conversations=5) as sandbox, sandbox.client() as zra:
-        page = await zra.call("conversations.list", page_size=2)
-        assert len(page.items) == 2
-        found = await zra.call("conversations.get", conversation_id=page.items[0].conversation_id)
-        assert found.conversation_id == page.items[0].conversation_id
-        with pytest.warns(DeprecationWarning, match="/iq/"):
-            legacy = await zra.call("legacy.conversations.get", conversation_id=found.conversation_id)
-        assert legacy.conversation_id == found.conversation_id
-
-
-@pytest.mark.parametrize(
-    ("name", "arguments", "words"),
-    [
-        ("conversations.read", {}, "no operation is called 'conversations.read'"),
-        ("__class__", {}, "no operation is called"),
-        ("aclose", {}, "no operation is called"),
-        ("", {}, "no operation is called"),
-        ("conversations.get", {}, "conversations.get: .*missing"),
-        ("conversations.get", {"conversation_id": "1", "colour": "red"}, "colour"),
-        ("conversations.get", {"conversation_id": ""}, "must not be empty"),
-        ("conversations.get", {"path": {"conversation_id": "1"}}, "arguments of the method"),
-        ("conversations.get", {"conversation_id": "1", "body": {}}, "arguments of the method"),
-    ],
-)
-async def test_a_call_by_name_that_makes_no_sense(
-    server: Server, name: str, arguments: dict[str, Any], words: str
-) -> None:
-    """Unknown names and arguments, and those of another way to call, are refused before anything is sent."""
-    async with client_of(server) as zra:
-        with pytest.raises(errors.InvalidArgument, match=words):
-            await zra.call(name, **arguments)
-    assert server.seen == []
-
-
-async def test_a_row_takes_no_arguments_of_a_method(server: Server) -> None:
-    """Arguments beside path, query and body would be lost, so they are refused."""
-    async with client_of(server) as zra:
-        with pytest.raises(errors.InvalidArgument, match=r"thing_id.*path="):
-            await zra.call(GET, thing_id="1")
-    assert server.seen == []
-
-
-async def test_a_deprecated_method_warns_where_it_is_used(server: Server) -> None:
-    """The warning points at the line of the caller, for calls and for lists."""
-    async with client_of(server) as zra:
-        with pytest.warns(DeprecationWarning, match="GET /iq/deals/.*leave out .legacy") as caught:
-            await zra.legacy.deals.get("1")
-        assert caught[0].filename == __file__
-        with pytest.warns(DeprecationWarning, match="GET /iq/conversations") as caught:
-            await zra.legacy.conversations.list()
-        assert caught[0].filename == __file__
-    assert [seen.target.partition("?")[0] for seen in server.seen] == ["/v2/iq/deals/1", "/v2/iq/conversations"]
 
 
 # --------------------------------------------------------------------------- team structure
