@@ -27,7 +27,7 @@ async def test_everything_is_there_once_and_right(tmp_path: Path) -> None:
     assert set(counts) == set(EVERY_STREAM) == set(ALL_STREAMS)
     assert min(counts.values()) > 0
     assert {stream: count for stream, count in report.records.items() if stream != "units"} == counts
-    assert report.units["conversation"].done == 800
+    assert report.units["conversation"].done == 2000
     assert not report.partial
     assert (tmp_path / "failed.jsonl").read_bytes() == b""
 

@@ -72,7 +72,7 @@ async def test_killed_at_random_and_continued(tmp_path: Path) -> None:
         ("fsync", 1, "before"),  # the first group is written, and nothing of it noted
         ("fsync", 5, "after"),
         ("write", 3, "after"),  # in the middle of a group
-        ("write", 9, "before"),
+        ("write", 5, "before"),
         ("replace", 1, "before"),  # all is exported, the manifest is not written
         ("replace", 2, "before"),
         ("replace", 2, "after"),  # the manifest is there, the run is not closed

@@ -11,6 +11,7 @@ import msgspec
 from zra_async import errors
 from zra_async.api import comments, content
 from zra_async.api import conversations as api
+from zra_async.api.content_models import ContentAnalysis
 from zra_async.api.conversation_models import Conversation, ConversationDetail
 from zra_async.api.merge import merge_analysis, merge_speakers
 from zra_async.bulk import rows
@@ -90,36 +91,21 @@ class Conversations:
             raise Gone from None
 
     async def _content(self, conversation_id: str, found: Found, run: int) -> None:
-        calls, zra = self._calls, self._calls.zra
+        read, path = self._calls.all, {"conversation_id": conversation_id}
         if self._speech:
-            spoken = merge_speakers(
-                await calls.all(content.INTERACTIONS, lambda: zra.conversations.interactions(conversation_id))
-            )
+            spoken = merge_speakers(await read(content.INTERACTIONS, path))
             found["participants"] = rows.participant_rows(conversation_id, spoken, run)
             found["transcripts"] = rows.transcript_rows(conversation_id, spoken, run)
         if self._analysis:
-            await self._findings(conversation_id, found, run)
+            pages = await read(content.CONTENT_ANALYSIS, path, {"analysis_type": "all"})
+            _add_findings(conversation_id, pages[0] if len(pages) == 1 else merge_analysis(pages), found, run)
         if self._scorecards:
-            cards = await calls.all(content.SCORECARDS, lambda: zra.conversations.scorecards(conversation_id))
+            cards = await read(content.SCORECARDS, path)
             found["scorecards"] = rows.scorecard_rows(conversation_id, cards, run)
             found["scorecard_questions"] = rows.scorecard_question_rows(conversation_id, cards, run)
         if self._comments:
-            written = await calls.all(comments.LIST, lambda: zra.comments.list(conversation_id))
+            written = await read(comments.LIST, path)
             found["comments"] = rows.comment_rows(conversation_id, written, run)
-
-    async def _findings(self, conversation_id: str, found: Found, run: int) -> None:
-        conversations = self._calls.zra.conversations
-        pages = await self._calls.all(
-            content.CONTENT_ANALYSIS, lambda: conversations.content_analysis(conversation_id, analysis_type="all")
-        )
-        merged = pages[0] if len(pages) == 1 else merge_analysis(pages)
-        found["topics"] = rows.finding_rows(conversation_id, merged.topics, run)
-        found["next_steps"] = rows.finding_rows(conversation_id, merged.next_steps, run)
-        found["questions"] = rows.finding_rows(conversation_id, merged.good_questions, run)
-        found["indicator_mentions"] = rows.finding_rows(conversation_id, merged.indicators, run)
-        found["chapters"] = rows.chapter_rows(conversation_id, merged, run)
-        found["deal_memos"] = rows.deal_memo_rows(conversation_id, merged, run)
-        found["playbooks"] = rows.playbook_rows(conversation_id, merged, run)
 
     async def _recording(self, conversation_id: str, detail: ConversationDetail, found: Found, run: int) -> None:
         if self._recordings is None or detail.download_link is None:
@@ -131,6 +117,16 @@ class Conversations:
         file = await self._calls.one(api.GET, done)
         place = file.path.relative_to(self._recordings.parent).as_posix()
         found["recordings"] = [rows.RecordingRow(conversation_id, place, file.size, run=run)]
+
+
+def _add_findings(conversation_id: str, analysis: ContentAnalysis, found: Found, run: int) -> None:
+    found["topics"] = rows.finding_rows(conversation_id, analysis.topics, run)
+    found["next_steps"] = rows.finding_rows(conversation_id, analysis.next_steps, run)
+    found["questions"] = rows.finding_rows(conversation_id, analysis.good_questions, run)
+    found["indicator_mentions"] = rows.finding_rows(conversation_id, analysis.indicators, run)
+    found["chapters"] = rows.chapter_rows(conversation_id, analysis, run)
+    found["deal_memos"] = rows.deal_memo_rows(conversation_id, analysis, run)
+    found["playbooks"] = rows.playbook_rows(conversation_id, analysis, run)
 
 
 def _listed(conversation: Conversation) -> Listed:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -21,7 +22,9 @@ from zra_async.api.content_models import (
     Scale,
     Scorecard,
     Section,
+    Speaker,
     SpeakerMetrics,
+    Utterance,
 )
 from zra_async.api.conversation_models import (
     Conversation,
@@ -164,8 +167,17 @@ def transcript_rows(conversation_id: str, spoken: Interactions, run: int) -> lis
             said.text,
             run=run,
         )
-        for index, (who, said) in enumerate(spoken.transcript)
+        for index, (who, said) in enumerate(_in_order(spoken))
     ]
+
+
+def _in_order(spoken: Interactions) -> Iterable[tuple[Speaker, Utterance]]:
+    try:
+        numbered = [(int(said.item_id), who, said) for who in spoken.participants for said in who.transcripts]
+    except ValueError:
+        return spoken.transcript  # which knows what to do with numbers that are none, and takes its time
+    numbered.sort(key=itemgetter(0))
+    return [(who, said) for _, who, said in numbered]
 
 
 class FindingRow(Row, frozen=True, gc=False):

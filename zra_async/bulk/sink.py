@@ -52,7 +52,7 @@ class Segment:
         self.number = number
         self.size = size
         self.records = records
-        self.dirty = False
+        self._pending: list[bytes] = []
         self._hash = hashlib.sha256()
         self._fd = os.open(path, _FLAGS, 0o666)
         try:
@@ -65,19 +65,25 @@ class Segment:
             raise
 
     def append(self, lines: bytes, records: int) -> None:
-        """Write whole lines at the end."""
-        view = memoryview(lines)
-        while view:
-            view = view[os.write(self._fd, view) :]
-        self._hash.update(lines)
+        """Add whole lines at the end; `sync` writes them, together with those of other units."""
+        self._pending.append(lines)
         self.size += len(lines)
         self.records += records
-        self.dirty = True
+
+    @property
+    def dirty(self) -> bool:
+        """Whether there is something to write."""
+        return bool(self._pending)
 
     def sync(self) -> None:
         """Bring it to the disk."""
+        content = b"".join(self._pending)
+        self._pending.clear()
+        self._hash.update(content)
+        view = memoryview(content)
+        while view:
+            view = view[os.write(self._fd, view) :]
         os.fsync(self._fd)
-        self.dirty = False
 
     def close(self) -> str:
         """Close the file and return the sha256 of its content."""
@@ -108,10 +114,11 @@ class Segments:
         """
         known: set[str] = set()
         for stream, number, run, file, size, records, digest in connection.execute("SELECT * FROM segment").fetchall():
+            path = segment_path(self._folder, file)
             known.add(file)
-            self._check(self._folder / file, size)
+            self._check(path, size)
             if digest is None:
-                self._open[stream] = Segment(self._folder / file, number, size, records)
+                self._open[stream] = Segment(path, number, size, records)
                 if run != self._run:
                     self._finish(connection, stream)
         for path in list(self._folder.iterdir()):
@@ -192,6 +199,13 @@ class Segments:
         if found < size:
             what = "is missing" if found < 0 else f"has {found} bytes where {size} were written"
             raise LedgerError(f"{path} {what}: the folder was changed; begin anew in another one")
+
+
+def segment_path(folder: Path, file: object) -> Path:
+    """Where a segment lies. Raises `LedgerError` for what is no name of one: it could lead out of the folder."""
+    if not isinstance(file, str) or not _NAME.fullmatch(file):
+        raise LedgerError(f"the ledger of {folder} takes {file!r} for a segment: somebody has changed it")
+    return folder / file
 
 
 def write_atomically(path: Path, content: Iterable[bytes]) -> None:

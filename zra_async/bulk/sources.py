@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
-from contextlib import aclosing
-from functools import partial
+from contextlib import aclosing, suppress
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
 from zra_async import errors
+from zra_async.api import deals as api_deals
+from zra_async.api import playlists as api_playlists
+from zra_async.api import team_people
+from zra_async.api import teams as api_teams
 from zra_async.api.deal_models import Deal
 from zra_async.api.team_models import Team
 from zra_async.bulk import account_rows
@@ -20,7 +23,7 @@ from zra_async.bulk.streams import STREAMS, UnitKind
 from zra_async.bulk.units import Listed, Waiting, id_of
 from zra_async.client import ZRAClient
 from zra_async.core.bucket import Lane
-from zra_async.core.operation import Label, Operation
+from zra_async.core.operation import Label, ListOperation, Operation
 from zra_async.core.pages import Page, Pages
 
 T = TypeVar("T")
@@ -85,20 +88,29 @@ class Calls:
                 self.counts[operation.label] += 1
                 yield page
 
-    async def all(self, operation: Operation[Any], begin: Callable[[], Pages[T]]) -> Sequence[T]:
+    async def all(
+        self,
+        operation: ListOperation[Any, T],
+        path: Mapping[str, str] | None = None,
+        query: Mapping[str, object] | None = None,
+    ) -> Sequence[T]:
         """Read a short list to its end, from the beginning again if its page token expires meanwhile."""
-        for turn in range(_RESTARTS + 1):
-            try:
-                pages = begin()
-                first = await pages
-                if not first.next_page_token:  # as nearly always: one page, and none of the machinery for more
-                    self.counts[operation.label] += 1
-                    return first.items
-                return [item async for page in self.pages(operation, pages) for item in page.items]
-            except errors.PageTokenExpired:
-                if turn == _RESTARTS:
-                    raise
-        raise AssertionError("unreachable")
+        for _ in range(_RESTARTS):
+            with suppress(errors.PageTokenExpired):
+                return await self._all(operation, path, query)
+        return await self._all(operation, path, query)
+
+    async def _all(
+        self, operation: ListOperation[Any, T], path: Mapping[str, str] | None, query: Mapping[str, object] | None
+    ) -> Sequence[T]:
+        # nearly always there is one page: it is asked for without the machinery for more
+        first = await self.zra.call(operation, path=path, query={**(query or {}), "page_size": operation.max_page_size})
+        self.counts[operation.label] += 1
+        items, token = operation.items(first), first.next_page_token
+        if not token:
+            return items
+        more = self.zra.list(operation, path=path, query=query, cursor=token)
+        return [*items, *[item async for page in self.pages(operation, more) for item in page.items]]
 
 
 def version_of(payload: bytes) -> str:
@@ -154,22 +166,20 @@ class Deals:
 
     async def pages(self) -> AsyncGenerator[Sequence[Listed]]:
         """List them."""
-        operations = STREAMS["deals"].lists
-        async for page in self._calls.pages(operations[0], self._calls.zra.deals.list()):
+        async for page in self._calls.pages(api_deals.LIST, self._calls.zra.deals.list()):
             payloads = [(deal.deal_id, _encode(deal)) for deal in page.items]
             yield [Listed(deal_id, version_of(payload), payload) for deal_id, payload in payloads]
 
     async def read(self, unit: Waiting, run: int) -> Reading | None:
         """Read the detail of a deal, and its activities if they are wanted."""
-        zra, (get, activities) = self._calls.zra, STREAMS["deal_activities"].reads
         try:
-            detail = await self._calls.one(get, zra.deals.get(unit.id))
+            detail = await self._calls.one(api_deals.GET, self._calls.zra.deals.get(unit.id))
             if not unit.payload:
                 return None
             listed = self._decoder.decode(unit.payload)
             found: dict[str, Sequence[msgspec.Struct]] = {"deals": [account_rows.deal_row(listed, detail, run)]}
             if "deal_activities" in self._streams:
-                items = await self._calls.all(activities, lambda: zra.deals.activities(unit.id))
+                items = await self._calls.all(api_deals.ACTIVITIES, {"deal_id": unit.id})
                 found["deal_activities"] = account_rows.deal_activity_rows(unit.id, items, run)
         except errors.NotFound:
             raise Gone from None
@@ -197,7 +207,6 @@ class Teams:
 
     async def pages(self) -> AsyncGenerator[Sequence[Listed]]:
         """Walk the hierarchy from its roots; an account has few teams."""
-        zra, operation = self._calls.zra, STREAMS["teams"].lists[0]
         found: dict[str, _ListedTeam] = {}
         parents: deque[str | None] = deque([None])
         asked: set[str | None] = set()
@@ -206,7 +215,7 @@ class Teams:
             if parent in asked:
                 continue
             asked.add(parent)
-            for team in await self._calls.all(operation, partial(zra.teams.list, parent_team_id=parent)):
+            for team in await self._calls.all(api_teams.LIST, query={"parent_team_id": parent}):
                 if parent is not None or team.team_id not in found:
                     found[team.team_id] = _ListedTeam(team, parent)
                 if not team.leaf:
@@ -218,20 +227,18 @@ class Teams:
         """Read the people of a team."""
         if not unit.payload:
             raise Gone
-        listed, teams = self._decoder.decode(unit.payload), self._calls.zra.teams
+        listed, team = self._decoder.decode(unit.payload), {"team_id": unit.id}
         found: dict[str, Sequence[msgspec.Struct]] = {
             "teams": [account_rows.team_row(listed.team, listed.parent_team_id, run)]
         }
         people: list[str] = []
         try:
             if self._members:
-                members = await self._calls.all(STREAMS["team_members"].reads[0], lambda: teams.members.list(unit.id))
+                members = await self._calls.all(team_people.LIST_MEMBERS, team)
                 found["team_members"] = account_rows.team_user_rows(unit.id, members, run)
                 people += [user.user_id for user in members]
             if self._managers:
-                managers = await self._calls.all(
-                    STREAMS["team_managers"].reads[0], lambda: teams.managers.list(unit.id)
-                )
+                managers = await self._calls.all(team_people.LIST_MANAGERS, team)
                 found["team_managers"] = account_rows.team_user_rows(unit.id, managers, run)
                 people += [user.user_id for user in managers]
         except errors.NotFound:
@@ -256,15 +263,14 @@ class Users:
         while known := await self._ledger.people(after, _PEOPLE_AT_ONCE):
             yield [Listed(user_id, "", b"{}") for user_id in known]
             after = known[-1]
-        zra, operation = self._calls.zra, STREAMS["playlists"].lists[-1]
-        async for page in self._calls.pages(operation, zra.teams.unassigned_users()):
+        everybody = self._calls.zra.teams.unassigned_users()
+        async for page in self._calls.pages(api_teams.UNASSIGNED_USERS, everybody):
             yield [Listed(user.user_id, "", b"{}") for user in page.items]
 
     async def read(self, unit: Waiting, run: int) -> Reading | None:
         """Read the playlists of a user."""
-        zra, operation = self._calls.zra, STREAMS["playlists"].reads[0]
         try:
-            playlists = await self._calls.all(operation, lambda: zra.playlists.list(unit.id))
+            playlists = await self._calls.all(api_playlists.LIST, {"user_id": unit.id})
         except errors.NotFound:
             raise Gone from None
         return Reading({"playlists": account_rows.playlist_rows(unit.id, playlists, run)})
