@@ -33,6 +33,7 @@ class Carrier:
         self._session = session
         # a large part on a slow line takes as long as it takes: silence is what ends it, not time
         self._options = CallOptions(timeout=None, lane=options.lane)
+        self._small: api.Files | None = None
 
     async def upload(self, content: Source, wanted: Wanted, log: JournalFile | None) -> UploadedFile:
         """Upload ``content`` in the way that suits its size, or go on with what the journal says."""
@@ -90,7 +91,7 @@ class Carrier:
         whole = Part(1, 0, content.size)
         body = PartBody(content, whole, on_attempt=lambda: meter.begin(1), on_sent=lambda size: meter.add(1, size))
         async with self._session.uploads:
-            answer = await self._raw().upload_single(
+            answer = await self._shared().upload_single(
                 body,
                 file_name=wanted.name,
                 main_file_id=wanted.main_file_id or UNSET,
@@ -100,6 +101,12 @@ class Carrier:
             raise errors.UnexpectedAnswer("files.upload", "the answer has no file_id", status=201)
         meter.finish(1, content.size)
         return answer.file_id
+
+    def _shared(self) -> api.Files:
+        # small files would be sent twice each if every upload had to learn anew where the public host sends it
+        if self._small is None:
+            self._small = self._raw()
+        return self._small
 
     def _raw(self) -> api.Files:
         return api.Files(FileCaller(self._session, self._options, self._session.base(Host.FILE)))
