@@ -178,7 +178,7 @@ def test_a_form_has_the_parts_that_were_meant(name: str, fields: dict[str, str])
     parts = parts_of(content_type, sent)
     assert [part.get_param("name", header="content-disposition") for part in parts] == [*fields, "file"]
     for part in parts:
-        assert {header.lower() for header in part.keys()} <= {"content-disposition", "content-type"}
+        assert {header.lower() for header, _ in part.items()} <= {"content-disposition", "content-type"}
     assert parts[-1].get_payload(decode=True) == content
     for part, value in zip(parts, fields.values(), strict=False):
         assert part.get_payload(decode=True) == value.encode()

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from zra_async.errors import LedgerError
+from zra_async.errors import LedgerError, ZRAError
 from zra_async.files.locked import open_locked
 from zra_async.files.threads import ended
 
@@ -104,8 +104,13 @@ class Database:
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
-        except sqlite3.Error as problem:
+        except (sqlite3.Error, OSError) as problem:
             raise LedgerError(f"the ledger {self.path} cannot be used: {problem}") from problem
+        except ZRAError:
+            raise
+        except (TypeError, ValueError, LookupError, OverflowError) as problem:
+            # SQLite keeps any value in any column: one of another type was not written by us
+            raise LedgerError(f"the ledger {self.path} holds what does not belong there: {problem}") from problem
         return result
 
     def _close(self) -> None:
@@ -134,15 +139,17 @@ def _open(path: Path, kind: int, schema: Sequence[str], purpose: str, durable: b
 
 
 def _connect(path: Path, kind: int, schema: Sequence[str], durable: bool) -> sqlite3.Connection:
+    _create(path)
     # the executor has one thread, but an interpreter that shuts down may close the connection from another
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         found_kind: int = connection.execute("PRAGMA application_id").fetchone()[0]
         version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version and found_kind != kind:
+        if version < 0 or (version and found_kind != kind):
             raise LedgerError(f"{path} is the ledger of something else")
         if version > len(schema):
             raise LedgerError(f"the ledger {path} was written by a newer version of this library")
+        connection.execute("PRAGMA trusted_schema = OFF")  # the file may come from somebody else
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -155,6 +162,15 @@ def _connect(path: Path, kind: int, schema: Sequence[str], durable: bool) -> sql
         connection.close()
         raise
     return connection
+
+
+def _create(path: Path) -> None:
+    """Make a new ledger readable by its owner only: it holds the names and addresses of people."""
+    try:
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    except OSError as problem:
+        raise LedgerError(f"the ledger {path} cannot be made: {problem.strerror}") from problem
 
 
 def _lock_path(path: Path) -> Path:

@@ -176,7 +176,7 @@ def _from_cell(name: str, text: str) -> Any:
     if name == "timeline" or (name == "participants" and text.startswith("[")):
         try:
             return msgspec.json.decode(text)
-        except msgspec.DecodeError as problem:
+        except (msgspec.DecodeError, ValueError, RecursionError) as problem:
             raise InvalidArgument(f"{name}: {problem}") from None
     if name == "participants":
         return [_person(part.strip()) for part in text.split(";") if part.strip()]

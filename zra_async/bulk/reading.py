@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from zra_async.bulk.schema import RUN_COLUMN
-from zra_async.bulk.sink import UNITS
+from zra_async.bulk.sink import UNITS, segment_path
 from zra_async.bulk.streams import STREAMS
 from zra_async.bulk.units import id_of
 from zra_async.errors import InvalidArgument, LedgerError
@@ -29,9 +29,12 @@ def read_stream(folder: str | os.PathLike[str], stream: str) -> Iterator[dict[st
     path = Path(folder) / "ledger.sqlite"
     if not path.exists():
         raise LedgerError(f"{folder} holds no export")
-    with closing(sqlite3.connect(path)) as connection:
-        for line in current_lines(connection, Path(folder), stream):
-            yield msgspec.json.decode(line)
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            for line in current_lines(connection, Path(folder), stream):
+                yield msgspec.json.decode(line)
+    except (sqlite3.Error, OSError, msgspec.MsgspecError, TypeError, ValueError, RecursionError) as problem:
+        raise LedgerError(f"the export in {folder} cannot be read, or was changed: {problem}") from problem
 
 
 def current_lines(connection: sqlite3.Connection, folder: Path, stream: str) -> Iterator[bytes]:
@@ -59,7 +62,7 @@ def all_current(connection: sqlite3.Connection) -> bool:
 def segment_files(connection: sqlite3.Connection, folder: Path, stream: str) -> list[tuple[Path, int]]:
     """The segments of a stream, and how many bytes of each count."""
     rows = connection.execute("SELECT file, bytes FROM segment WHERE stream = ? ORDER BY number", (stream,))
-    return [(folder / file, size) for file, size in rows.fetchall()]
+    return [(segment_path(folder, file), size) for file, size in rows.fetchall()]
 
 
 def _lines(connection: sqlite3.Connection, folder: Path, stream: str) -> Iterator[bytes]:

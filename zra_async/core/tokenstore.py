@@ -21,6 +21,10 @@ else:
     import fcntl
 
 
+_LOCK_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+_LONGEST = 64 * 1024  #: bytes; tokens have one or two thousand
+
+
 class TokenStore(Protocol):
     """Keeps one refresh token; `lock` is held from reading the old one to writing the new one."""
 
@@ -99,17 +103,21 @@ class FileTokenStore:
     def _open_lock(self) -> int:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            return os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            return os.open(f"{self._path}.lock", _LOCK_FLAGS, 0o600)
         except OSError as problem:
             raise errors.TokenError(f"the token store {self._path} cannot be locked: {problem.strerror}") from None
 
     def _read(self) -> Secret | None:
         try:
-            return Secret(self._path.read_text("ascii").strip()) or None
+            with self._path.open("rb") as file:
+                token = Secret(file.read(_LONGEST + 1).decode("ascii", "replace").strip())
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as problem:
-            raise errors.TokenError(f"the token store {self._path} cannot be read: {problem}") from None
+        except OSError as problem:
+            raise errors.TokenError(f"the token store {self._path} cannot be read: {problem.strerror}") from None
+        if len(token) > _LONGEST or not token.isascii() or not token.isprintable():
+            raise errors.TokenError(f"the token store {self._path} cannot be read: it holds no token")
+        return token or None
 
     def _write(self, token: Secret) -> None:
         handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name)  # mkstemp makes it 0600

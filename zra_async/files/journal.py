@@ -10,6 +10,7 @@ import contextlib
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -21,6 +22,7 @@ VERSION = 1
 #: the service forgets an upload after 7 days; one that is nearly that old would not be finished in time
 LIFETIME = timedelta(days=7) - timedelta(hours=1)
 
+_LONGEST = 1024 * 1024  #: bytes; a journal of a hundred parts has some 20 000
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -50,7 +52,7 @@ class UploadState(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: Fingerprint
     part_size: int
     upload_context: str = ""
-    created: datetime
+    created: Annotated[datetime, msgspec.Meta(tz=True)]
     parts: tuple[StoredPart, ...] = ()
     completing: bool = False  #: the completion was sent, and its answer is not known
     file_id: str = ""  #: known once all is done
@@ -108,18 +110,21 @@ class JournalFile:
     def load(self) -> UploadState | None:
         """What the journal holds, None where it does not exist yet or is empty."""
         try:
-            content = self.path.read_bytes()
+            with self.path.open("rb") as file:
+                content = file.read(_LONGEST + 1)
         except FileNotFoundError:
             return None
         except OSError as problem:
             raise JournalError(f"the journal {self.path} cannot be read: {problem.strerror}") from problem
         if not content.strip():
             return None
+        if len(content) > _LONGEST:
+            raise JournalError(f"{self.path} is too large to be the journal of an upload")
         try:
             if msgspec.json.decode(content, type=_Versioned).version != VERSION:
                 raise JournalError(f"the journal {self.path} was written by another version of this library")
             state = msgspec.json.decode(content, type=UploadState)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as problem:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as problem:
             raise JournalError(f"{self.path} is not the journal of an upload: {problem}") from None
         if not state.sound:
             raise JournalError(f"the journal {self.path} contradicts itself: remove it to begin anew")

@@ -197,6 +197,8 @@ def open_path(path: str | os.PathLike[str]) -> FileSource:
         fd = os.open(place, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     except OSError as problem:
         raise InvalidArgument(f"{place} cannot be read: {problem.strerror}") from problem
+    except ValueError as problem:
+        raise InvalidArgument(f"{str(place)!r} is no path: {problem}") from None
     return FileSource(fd, name=place.name, path=str(place.absolute()))
 
 
