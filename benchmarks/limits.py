@@ -282,6 +282,6 @@ def _targets(outcomes: Sequence[Outcome], slots: Sequence[int], starved: int) ->
 
 
 _NOTES = (
-    f"{TASKS} tasks per label, all labels of all plans at once. The share is of limit × seconds of load, answers counted; "
+    f"{TASKS} tasks per label, all labels of all plans at once. The share is of limit × seconds of load; "
     "a window that is 40 ms longer than the service's leaves 96.2 %, give or take the calls of one window.",
 )
