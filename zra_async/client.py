@@ -205,7 +205,7 @@ class ZRAClient(Namespaces):
         items: Items,
         *,
         ledger: str | os.PathLike[str],
-        concurrency: int = 8,
+        concurrency: int = 16,
         wait_for_analysis: bool = False,
         retry_failed: bool = False,
         daily_budget: DailyBudget = "stop",

@@ -104,6 +104,7 @@ def check_failures(folder: Path, count: int) -> None:
     }
 
 
+@pytest.mark.timeout(120)
 async def test_a_hundred_thousand_records_with_one_percent_bad_ones(tmp_path: Path) -> None:
     """Each bad record is reported at its own line, all others are stored once, and memory is flat."""
     peaks = {}
@@ -127,6 +128,7 @@ async def test_a_hundred_thousand_records_with_one_percent_bad_ones(tmp_path: Pa
     assert peaks[25_000] < peaks[5_000] * 1.1, peaks
 
 
+@pytest.mark.timeout(120)
 async def test_an_import_killed_at_any_instant_goes_on_where_it_was(tmp_path: Path) -> None:
     """Killed again and again, then finished: the same records and failures, each once, and little is sent twice."""
     count, chunk, kills = 3_000, 100, 12

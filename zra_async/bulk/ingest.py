@@ -57,7 +57,7 @@ class IngestPlan:
     """How items are ingested; ``zra.ingest`` explains it. `patience` is how long is waited between attempts."""
 
     ledger: PathLike
-    concurrency: int = 8
+    concurrency: int = 16
     wait_for_analysis: bool = False
     retry_failed: bool = False
     daily_budget: DailyBudget = "stop"
