@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -122,6 +124,19 @@ async def test_a_part_that_is_missing_is_a_failure(tmp_path: Path) -> None:
     async with account(5, faults=[fault]) as (_, zra):
         report = await zra.export(tmp_path, streams=STREAMS)
     assert report.units["conversation"] == UnitCounts(done=4, failed=1)
+
+
+async def test_a_path_that_does_not_exist_deletes_nothing(tmp_path: Path) -> None:
+    """A 404 that speaks of the path and not of the thing is a failure, for every kind of unit."""
+    body = {"code": 0, "message": "404 Route Not Found"}
+    paths = ["conversations/{conversationId}", "deals/{dealId}", "team/{teamId}/team_members"]
+    faults = [Fault(operation=f"GET /{path}", status=404, body=body) for path in paths]
+    faults.append(Fault(operation="GET /users/{userId}/conversations/playlists", status=404, body=body))
+    async with account(5, faults=faults) as (_, zra):
+        report = await zra.export(tmp_path, streams="conversations,deals,team_members,playlists")
+    for kind in ("conversation", "deal", "team", "user"):
+        assert (report.units[kind].deleted, report.units[kind].done) == (0, 0)  # type: ignore[index]
+        assert report.units[kind].failed > 0  # type: ignore[index]
 
 
 async def test_what_was_deleted_since(tmp_path: Path) -> None:
@@ -291,11 +306,33 @@ async def test_what_a_killed_run_left_behind_the_last_commit_is_cut(tmp_path: Pa
         compare_folder(Truth(sandbox), tmp_path, [*STREAMS.split(","), "indicators"])
 
 
+async def test_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When a segment cannot be written, that is raised, and once there is room the same call goes on."""
+    write, calls = os.write, 0
+
+    def full(fd: int, data: bytes) -> int:
+        nonlocal calls
+        calls += 1
+        if calls > 3:
+            write(fd, data[: len(data) // 2])
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(fd, data)
+
+    async with account(300) as (sandbox, zra):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", full)
+            with pytest.raises(errors.LedgerError, match="No space"):
+                await zra.export(tmp_path, streams=STREAMS, concurrency=2)
+        report = await zra.export(tmp_path, streams=STREAMS)
+        assert report.resumed
+        compare_folder(Truth(sandbox), tmp_path, STREAMS.split(","))
+
+
 async def test_everything_again_from_an_empty_account(tmp_path: Path) -> None:
     """An account without conversations exports to an empty folder with a manifest, and grows from there."""
     async with account(0, processing_seconds=0) as (sandbox, zra):
         report = await zra.export(tmp_path, streams="all")
-        assert "conversation" not in report.units
+        assert report.units["conversation"] == UnitCounts()
         await _grow(sandbox, zra)
         await zra.export(tmp_path, streams="all")
         for stream in EVERY_STREAM:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Collection, Sequence
 from datetime import UTC
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -15,10 +16,11 @@ from zra_async.api.content_models import ContentAnalysis
 from zra_async.api.conversation_models import Conversation, ConversationDetail
 from zra_async.api.merge import merge_analysis, merge_speakers
 from zra_async.bulk import rows
-from zra_async.bulk.sources import Calls, Gone, NotReady, Reading, version_of
+from zra_async.bulk.sources import Calls, Gone, NotReady, Reading, confirm_gone, means_gone, version_of
 from zra_async.bulk.streams import STREAMS, UnitKind
 from zra_async.bulk.units import Listed, Waiting
 from zra_async.bulk.window import Window
+from zra_async.files.threads import to_the_end
 
 #: how the service refuses what is not analysed yet
 _IN_PROCESSING = 5004
@@ -74,9 +76,8 @@ class Conversations:
         try:
             await self._content(unit.id, found, run)
             await self._recording(unit.id, detail, found, run)
-        except errors.NotFound:
-            await self._detail(unit.id)  # if the whole conversation is gone, that is what there is to say
-            raise
+        except errors.NotFound as problem:
+            await confirm_gone(problem, self._detail(unit.id))
         except errors.PermissionDenied as refusal:
             if refusal.code == _IN_PROCESSING:
                 raise NotReady from None
@@ -87,8 +88,10 @@ class Conversations:
     async def _detail(self, conversation_id: str) -> ConversationDetail:
         try:
             return await self._calls.one(api.GET, self._calls.zra.conversations.get(conversation_id))
-        except errors.NotFound:
-            raise Gone from None
+        except errors.NotFound as problem:
+            if means_gone(problem):
+                raise Gone from None
+            raise
 
     async def _content(self, conversation_id: str, found: Found, run: int) -> None:
         read, path = self._calls.all, {"conversation_id": conversation_id}
@@ -112,7 +115,7 @@ class Conversations:
             return
         # an id is no safe name, and two recordings may have the same one: each gets a folder of its own
         folder = self._recordings / version_of(conversation_id.encode())
-        folder.mkdir(parents=True, exist_ok=True)
+        await to_the_end(partial(folder.mkdir, parents=True, exist_ok=True))
         done = self._calls.zra.conversations.download_recording(conversation_id, to=folder, overwrite=True)
         file = await self._calls.one(api.GET, done)
         place = file.path.relative_to(self._recordings.parent).as_posix()

@@ -141,7 +141,7 @@ class _Export:
         now = datetime.now(UTC).replace(microsecond=0)
         ledger, folder, streams = self._ledger, self._folder, self._plan.streams
         records = await ledger.database.run(lambda c: export_manifest.records_of_run(c, run.number))
-        report = await self._measure.report(ledger, run, folder, records, covered)
+        report = await self._measure.report(ledger, run, self._plan, folder=folder, records=records, covered=covered)
         await ledger.database.run(lambda c: export_manifest.write(c, folder, streams, report, covered, now))
         await ledger.set("covered", msgspec.json.encode(covered).decode())
         await ledger.finish(now)

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from zra_async.bulk.ledger import Ledger, Run
-from zra_async.bulk.report import ExportReport
+from zra_async.bulk.plan import Plan
+from zra_async.bulk.report import ExportReport, UnitCounts
 from zra_async.bulk.sources import Calls
+from zra_async.bulk.streams import UnitKind
 from zra_async.bulk.window import Covered
 from zra_async.client import ZRAClient
 
@@ -26,14 +28,23 @@ class Measure:
         self._refused_before = self._refused()
 
     async def report(
-        self, ledger: Ledger, run: Run, folder: Path | None, records: Mapping[str, int], covered: Covered | None
+        self,
+        ledger: Ledger,
+        run: Run,
+        plan: Plan,
+        *,
+        folder: Path | None,
+        records: Mapping[str, int],
+        covered: Covered | None,
     ) -> ExportReport:
         """Report a run that is over."""
+        units: dict[UnitKind, UnitCounts] = {spec.unit: UnitCounts() for spec in plan.specs}
+        units.update(await ledger.counts())
         return ExportReport(
             folder=folder,
             run=run.number,
             resumed=run.resumed,
-            units=await ledger.counts(),
+            units=units,
             records=records,
             failures=await ledger.failures(_FAILURES),
             calls={label.value: calls for label, calls in self.calls.counts.items()},

@@ -152,7 +152,9 @@ class RecordStream:
             sources = stages(self._plan, measure.calls, ledger, self._plan.asked, None)
             await harvest(sources, self._plan.streams, ledger, deliver, self._tally, workers=self._workers, held=_AHEAD)
             covered = extended(None, self._plan.asked, run.begun, await ledger.latest())
-            self.report = await measure.report(ledger, run, None, self._records, covered)
+            self.report = await measure.report(
+                ledger, run, self._plan, folder=None, records=self._records, covered=covered
+            )
 
 
 def _cancelled() -> bool:

@@ -359,7 +359,10 @@ def comment_rows(conversation_id: str, comments: Iterable[Comment], run: int) ->
 
 
 class RecordingRow(Row, frozen=True, gc=False):
-    """The recording of a conversation as a file; `file` is relative to the folder of the export."""
+    """The recording of a conversation as a file; `file` is relative to the folder of the export.
+
+    The file stays where it is when the conversation is deleted.
+    """
 
     conversation_id: str
     file: str

@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, suppress
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
 
 import msgspec
 
@@ -15,7 +15,7 @@ from zra_async.api import deals as api_deals
 from zra_async.api import playlists as api_playlists
 from zra_async.api import team_people
 from zra_async.api import teams as api_teams
-from zra_async.api.deal_models import Deal
+from zra_async.api.deal_models import Deal, DealDetail
 from zra_async.api.team_models import Team
 from zra_async.bulk import account_rows
 from zra_async.bulk.ledger import Ledger
@@ -39,6 +39,21 @@ class Gone(Exception):
 
 class NotReady(Exception):
     """A unit is still in processing."""
+
+
+def means_gone(problem: errors.NotFound) -> bool:
+    """Whether a 404 says that the thing does not exist; code 0 says that the path does not, which tells nothing."""
+    return problem.code != 0
+
+
+async def confirm_gone(problem: errors.NotFound, whole: Awaitable[Any]) -> NoReturn:
+    """Find out what a 404 on a part of something means: raises `Gone` if all of it is gone, ``problem`` otherwise."""
+    try:
+        await whole
+    except errors.NotFound as other:
+        if means_gone(other):
+            raise Gone from None
+    raise problem
 
 
 class Reading(NamedTuple):
@@ -172,18 +187,26 @@ class Deals:
 
     async def read(self, unit: Waiting, run: int) -> Reading | None:
         """Read the detail of a deal, and its activities if they are wanted."""
-        try:
-            detail = await self._calls.one(api_deals.GET, self._calls.zra.deals.get(unit.id))
-            if not unit.payload:
-                return None
-            listed = self._decoder.decode(unit.payload)
-            found: dict[str, Sequence[msgspec.Struct]] = {"deals": [account_rows.deal_row(listed, detail, run)]}
-            if "deal_activities" in self._streams:
+        detail = await self._detail(unit.id)
+        if not unit.payload:
+            return None
+        listed = self._decoder.decode(unit.payload)
+        found: dict[str, Sequence[msgspec.Struct]] = {"deals": [account_rows.deal_row(listed, detail, run)]}
+        if "deal_activities" in self._streams:
+            try:
                 items = await self._calls.all(api_deals.ACTIVITIES, {"deal_id": unit.id})
-                found["deal_activities"] = account_rows.deal_activity_rows(unit.id, items, run)
-        except errors.NotFound:
-            raise Gone from None
+            except errors.NotFound as problem:
+                await confirm_gone(problem, self._detail(unit.id))
+            found["deal_activities"] = account_rows.deal_activity_rows(unit.id, items, run)
         return Reading(found, [listed.owner_id] if listed.owner_id else ())
+
+    async def _detail(self, deal_id: str) -> DealDetail:
+        try:
+            return await self._calls.one(api_deals.GET, self._calls.zra.deals.get(deal_id))
+        except errors.NotFound as problem:
+            if means_gone(problem):
+                raise Gone from None
+            raise
 
 
 class _ListedTeam(msgspec.Struct, frozen=True):
@@ -241,8 +264,8 @@ class Teams:
                 managers = await self._calls.all(team_people.LIST_MANAGERS, team)
                 found["team_managers"] = account_rows.team_user_rows(unit.id, managers, run)
                 people += [user.user_id for user in managers]
-        except errors.NotFound:
-            raise Gone from None
+        except errors.NotFound as problem:
+            await confirm_gone(problem, self._calls.one(api_teams.GET, self._calls.zra.teams.get(unit.id)))
         return Reading(found, people)
 
 
@@ -271,6 +294,8 @@ class Users:
         """Read the playlists of a user."""
         try:
             playlists = await self._calls.all(api_playlists.LIST, {"user_id": unit.id})
-        except errors.NotFound:
-            raise Gone from None
+        except errors.NotFound as problem:
+            if means_gone(problem):
+                raise Gone from None
+            raise
         return Reading({"playlists": account_rows.playlist_rows(unit.id, playlists, run)})
