@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,19 @@ async def test_every_stream_comes_over_whole(tmp_path: Path) -> None:
 def _is_time(value: Any) -> bool:
     """Whether a value looks like a time: engines write those in forms of their own."""
     return isinstance(value, str) and len(value) >= 19 and value[4:5] == value[7:8] == "-"
+
+
+async def test_the_query_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The query that the README shows runs as it stands there."""
+    readme = Path(__file__).parents[2] / "README.md"
+    (example,) = re.findall(r"^```sql\n(.*?)^```$", readme.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    async with account(30) as (_, zra):
+        await zra.export("account")
+    await to_parquet("account")
+    found = query(example)
+    assert len(found) == 5
+    assert found[0][1] >= found[-1][1] >= 1
 
 
 async def test_times_are_times(tmp_path: Path) -> None:
