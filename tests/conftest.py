@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
 
@@ -55,3 +56,31 @@ def mocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[aioresponses.core.aiores
     monkeypatch.setattr(aioresponses.core, "ClientResponse", _MockedResponse)
     with aioresponses.core.aioresponses() as mock:
         yield mock
+
+
+#: files whose tests kill processes at random instants, move gigabytes, or soak: they want a machine of their own
+_SLOW = frozenset(
+    {
+        "bulk/test_crm_import.py",
+        "bulk/test_export.py",
+        "bulk/test_export_killed.py",
+        "bulk/test_ingest.py",
+        "bulk/test_ingest_killed.py",
+        "cli/test_process.py",
+        "files/test_kill.py",
+        "files/test_large.py",
+        "files/test_upload.py",
+        "files/test_upload_faults.py",
+        "sandbox/test_schemathesis.py",
+        "security/test_hostile_server.py",
+        "soak/test_soak.py",
+    }
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the slow files."""
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here) and item.path.relative_to(here).as_posix() in _SLOW:
+            item.add_marker(pytest.mark.slow)

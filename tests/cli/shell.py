@@ -29,7 +29,7 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b\][^\x07]*\x
 
 def environment(**extra: str) -> dict[str, str]:
     """The environment of a machine that knows no Zoom account."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ZOOM_", "ZRA_", "COVERAGE"))}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ZOOM_", "ZRA_", "COVERAGE", "COLUMNS", "LINES"))}
     path = os.pathsep.join(filter(None, [str(ROOT), kept.get("PYTHONPATH", "")]))
     return {**kept, "PYTHONPATH": path, "TERM": "xterm-256color", "NO_COLOR": "", **extra}
 
