@@ -481,7 +481,7 @@ async def test_a_service_that_cannot_be_reached_ends_the_run_early(tmp_path: Pat
         report = await run(zra, given, tmp_path / "ledger", patience=Polling(first=0.01, longest=0.01))
         assert "20 items in a row" in report.stopped
         assert set(report.counts) == {"interrupted"}
-        assert 20 <= report.counts["interrupted"] < 30
+        assert 20 <= report.counts["interrupted"] <= 20 + 16  # and those that were under way
         sandbox.faults.clear()
         report = await run(zra, given, tmp_path / "ledger")
         assert report.counts == {"added": 100}

@@ -57,18 +57,19 @@ async def test_a_day_is_filled_and_not_overdrawn() -> None:
     limits = LocalRateLimiter(overrides={Label.MULTIPART: Rate(100, per_day=20)}, clock=lambda: now[0])
     budget = Budget(limits, lambda: now[0])
     budget.take_over({"MULTIPART": 5})
-    assert budget.per_day == 20
-    assert budget.take({"FILES": 1}) == {}  # no limit by the day
-    assert budget.take({"MULTIPART": 10, "FILES": 1}) == {"MULTIPART": 10}
-    assert budget.take({"MULTIPART": 6}) is None
-    assert budget.take({"MULTIPART": 5}) == {"MULTIPART": 5}
-    assert budget.take({"MULTIPART": 1}) is None
-    assert budget.take({}) == {}
+    assert budget.take({"FILES": 1}, limits.snapshot()) == {}  # no limit by the day
+    assert budget.take({"MULTIPART": 10, "FILES": 1}, limits.snapshot()) == {"MULTIPART": 10}
+    assert budget.take({"MULTIPART": 6}, limits.snapshot()) is None
+    assert budget.take({"MULTIPART": 5}, limits.snapshot()) == {"MULTIPART": 5}
+    assert budget.take({"MULTIPART": 1}, limits.snapshot()) is None
+    assert budget.take({}, limits.snapshot()) == {}
     assert budget.resets_at == datetime(2025, 5, 6, tzinfo=UTC)
     assert budget.seconds_until(budget.resets_at) == pytest.approx(12 * 3600, abs=2)
     now[0] += timedelta(days=1)
-    assert budget.take({"MULTIPART": 50}) == {"MULTIPART": 50}  # more than any day has: it begins on a fresh one
-    assert budget.take({"MULTIPART": 1}) is None
+    assert budget.take({"MULTIPART": 50}, limits.snapshot()) == {
+        "MULTIPART": 50
+    }  # more than any day has: it begins on a fresh one
+    assert budget.take({"MULTIPART": 1}, limits.snapshot()) is None
 
 
 async def test_what_others_have_used_counts() -> None:
@@ -79,8 +80,8 @@ async def test_what_others_have_used_counts() -> None:
         permit = await limits.acquire(UPLOAD_PART, Lane.BULK, None)
         permit.sent()
         permit.release()
-    assert budget.take({"MULTIPART": 3}) is None
-    assert budget.take({"MULTIPART": 2}) == {"MULTIPART": 2}
+    assert budget.take({"MULTIPART": 3}, limits.snapshot()) is None
+    assert budget.take({"MULTIPART": 2}, limits.snapshot()) == {"MULTIPART": 2}
 
 
 def some(count: int, large: set[int], folder: Path) -> list[IngestItem]:

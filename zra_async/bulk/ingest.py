@@ -24,6 +24,7 @@ from zra_async.bulk.polling import Polling, passing
 from zra_async.bulk.record_files import PathLike
 from zra_async.core.bucket import Lane
 from zra_async.core.events import JobProgress
+from zra_async.core.operation import Label
 
 if TYPE_CHECKING:
     from zra_async.client import ZRAClient
@@ -216,8 +217,10 @@ class Run:
                 entry = await self._ledger.recall(item.key)
 
     async def _planned(self, item: Checked, entry: Entry) -> bool:
-        needs = await self._carrier.requests(item, entry, self._budget.per_day)
-        counted = self._budget.take(needs)
+        states = self._budget.states()
+        multipart = states.get(Label.MULTIPART)
+        needs = await self._carrier.requests(item, entry, multipart.per_day if multipart else None)
+        counted = self._budget.take(needs, states)
         if counted:
             await self._ledger.plan(self._budget.today, counted)
         return counted is not None

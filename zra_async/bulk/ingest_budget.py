@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
 
 from zra_async.bulk.ingest_item import FileStep
-from zra_async.core.limits import RateLimiter
+from zra_async.core.limits import LimitState, RateLimiter
 from zra_async.core.operation import Label
 from zra_async.files.journal import UploadState
 from zra_async.files.names import CAPTIONS
@@ -76,21 +76,18 @@ class Budget:
         """When the next day begins."""
         return datetime.combine(self.today + timedelta(days=1), datetime.min.time(), UTC)
 
-    @property
-    def per_day(self) -> int | None:
-        """How many requests for uploads in parts the file host takes in a day."""
-        state = self._limits.snapshot().get(Label.MULTIPART)
-        return None if state is None else state.per_day
+    def states(self) -> Mapping[Label, LimitState]:
+        """Where the limits stand now."""
+        return self._limits.snapshot()
 
-    def take(self, needs: Mapping[str, int]) -> dict[str, int] | None:
-        """Plan requests for today; None when they do not fit, and then none is planned.
+    def take(self, needs: Mapping[str, int], states: Mapping[Label, LimitState]) -> dict[str, int] | None:
+        """Plan requests for today; None when they do not fit into what ``states`` leave, and then none is planned.
 
         Gives those that are counted by the day. What takes more than a whole day has begins on a day of its own, and
         goes on the next.
         """
         if self._day != self.today:
             self._day, self._spent = self.today, {}
-        states = self._limits.snapshot()
         counted: dict[str, int] = {}
         for label in _PLANNED:
             state, need = states.get(label), needs.get(label.value, 0)

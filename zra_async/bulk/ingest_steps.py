@@ -107,17 +107,24 @@ class Carrier:
         )
 
     async def _upload(self, item: Checked, entry: Entry) -> Entry:
-        """Upload the file of the present step, and give the entry of the next."""
+        """Upload the file of the present step, which the ledger knows as begun, and give the entry of the next.
+
+        The end of one step and the beginning of the next are one commit; that of the last is left to the addition.
+        """
         place = _place(item, entry.step)
         file = item.files[place]
-        entry = await self.ledger.save(replace(entry, state="open", begun=True))
+        if not entry.begun:
+            entry = await self.ledger.save(replace(entry, state="open", begun=True))
         journal = self._journal(entry) if in_parts(file, self.single_limit) else None
         if journal is not None:
             await to_the_end(_make_folder, journal.parent)
         file_id = await self._until_stored(file, entry, journal)
-        following = item.files[place + 1].step if place + 1 < len(item.files) else "add"
+        last = place + 1 == len(item.files)
+        following = "add" if last else item.files[place + 1].step
         main = file_id if file.step == "main" else entry.main_file_id
-        after = await self.ledger.save(replace(entry, step=cast(Step, following), begun=False, main_file_id=main))
+        after = replace(entry, step=cast(Step, following), begun=not last, main_file_id=main)
+        if journal is not None or not last:
+            await self.ledger.save(after)
         if journal is not None:
             await to_the_end(self._forget, entry)
         return after
