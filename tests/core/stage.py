@@ -59,7 +59,7 @@ class Stage:
     events: list[Event] = field(default_factory=list)
 
     async def send(
-        self, request: wire.Request, url: str, authorization: str, *, on_sent: Callable[[], None]
+        self, request: wire.Request, url: str, authorization: str, *, timeout: float | None, on_sent: Callable[[], None]
     ) -> wire.Reply:
         """Play the next outcome."""
         outcome = self.script.pop(0) if self.script else self.otherwise

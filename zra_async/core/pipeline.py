@@ -158,7 +158,7 @@ class Pipeline:
         clock = asyncio.timeout(options.timeout)
         try:
             async with clock:
-                reply = await self.transport.send(request, route.url, header, on_sent=on_sent)
+                reply = await self.transport.send(request, route.url, header, timeout=options.timeout, on_sent=on_sent)
             progress.status, progress.tracking_id, progress.in_doubt = reply.status, reply.tracking_id, False
         except errors.CallError as error:
             return error

@@ -12,14 +12,15 @@ import os
 import ssl
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass, field
-from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from aiohttp import hdrs, payload
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.connector import Connection
 from yarl import URL
 
 from zra_async import errors
@@ -157,6 +158,7 @@ class Transport:
     def __init__(self, network: Network) -> None:
         self._network = network
         self._pools = {Host.API: network.api, Host.FILE: network.file}
+        self._unwatched = {host: _client_timeout(pool, None) for host, pool in self._pools.items()}
         self._sessions: dict[Host, aiohttp.ClientSession] = {}
 
     async def open(self) -> None:
@@ -176,16 +178,13 @@ class Transport:
             keepalive_timeout=pool.keepalive_timeout,
             ssl=network.ssl,
         )
-        trace = aiohttp.TraceConfig()
-        trace.on_request_headers_sent.append(_headers_sent)
         session = aiohttp.ClientSession(
             connector=connector,
             connector_owner=network.connector is None,
             cookie_jar=aiohttp.DummyCookieJar(),
-            trace_configs=[trace, *network.trace_configs],
-            timeout=aiohttp.ClientTimeout(
-                total=None, connect=pool.connect_timeout, sock_connect=pool.connect_timeout, sock_read=pool.read_timeout
-            ),
+            request_class=_NotedRequest,
+            trace_configs=[*network.trace_configs],
+            timeout=_client_timeout(pool, pool.read_timeout),
             headers={hdrs.USER_AGENT: network.user_agent or _user_agent(), hdrs.ACCEPT: "application/json"},
             auto_decompress=True,
         )
@@ -194,9 +193,12 @@ class Transport:
         session._retry_connection = False  # pyright: ignore[reportPrivateUsage]
         return session
 
-    async def send(self, request: Request, url: str, authorization: str, *, on_sent: Callable[[], None]) -> Reply:
+    async def send(
+        self, request: Request, url: str, authorization: str, *, timeout: float | None, on_sent: Callable[[], None]
+    ) -> Reply:
         """Send one attempt to ``url`` and read the whole answer.
 
+        The caller ends the attempt after ``timeout`` seconds, so a silence that would last longer is not watched for.
         ``on_sent`` is called when the request leaves. Raises `TransportError` or `AnswerTooLarge`.
         """
         target = Address(url)
@@ -207,7 +209,9 @@ class Transport:
         host = request.operation.host
         session = self._open_session(host)
         name = request.operation.name
-        data = _data(request.body, self._pools[host].read_timeout)
+        silence = self._pools[host].read_timeout
+        data = _data(request.body, silence)
+        outer = _attempt.set(note)
         try:
             async with session.request(
                 request.operation.method,
@@ -216,11 +220,11 @@ class Transport:
                 headers=headers,
                 allow_redirects=False,
                 proxy=self._proxy(target.url),
-                trace_request_ctx=note,
+                timeout=session.timeout if timeout is None or timeout > silence else self._unwatched[host],
             ) as response:
                 note.leave()
                 content = await self._read(response, name)
-                reply = Reply(response.status, response.headers, content, str(target.url.with_query(None)))
+                reply = Reply(response.status, response.headers, content, url.partition("?")[0])
                 return reply if reply.status < 400 else reply.without(authorization.partition(" ")[2])
         except (aiohttp.ClientError, OSError, ValueError) as problem:
             sent = note.sent
@@ -229,6 +233,8 @@ class Transport:
                 if data.failure is not None:
                     raise data.failure from None  # no trouble of the network, and no reason to try again
             raise _failure(problem, name, target.host, sent=sent) from None
+        finally:
+            _attempt.reset(outer)
 
     async def fetch(self, name: str, link: str, headers: Mapping[str, str]) -> Inflow:
         """Ask for what ``link`` points to and return once its headers are here; close the `Inflow` in any case.
@@ -327,9 +333,35 @@ class _Note:
             self._on_sent()
 
 
-async def _headers_sent(_session: aiohttp.ClientSession, context: SimpleNamespace, _params: object) -> None:
-    if context.trace_request_ctx is not None:
-        context.trace_request_ctx.leave()
+_attempt: ContextVar[_Note | None] = ContextVar("_attempt", default=None)
+
+
+class _NotedRequest(aiohttp.ClientRequest):
+    """A request that notes when it leaves: it has a connection, and its first bytes are written.
+
+    A TraceConfig could tell as much, but would cost a sixth of a small call. An attempt is known by its context, since
+    aiohttp hands nothing else through.
+    """
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        if not self.body:
+            _leave()
+        return await super().send(conn)
+
+    async def write_bytes(self, *arguments: Any, **options: Any) -> None:
+        _leave()  # not in `send`: a body is written by a task of its own, together with the headers
+        await super().write_bytes(*arguments, **options)
+
+
+def _leave() -> None:
+    note = _attempt.get()
+    if note is not None:
+        note.leave()
+
+
+def _client_timeout(pool: Pool, read_timeout: float | None) -> aiohttp.ClientTimeout:
+    connect = pool.connect_timeout
+    return aiohttp.ClientTimeout(total=None, connect=connect, sock_connect=connect, sock_read=read_timeout)
 
 
 def _failure(
