@@ -1,0 +1,1 @@
+"""The other end of an ingest, and who is measured against it: each a process of its own."""
