@@ -44,8 +44,8 @@ async def _to_the_end(zra: ZRAClient, ledger: Path, items: Sequence[IngestItem],
         except errors.ZRAError as problem:
             books.gave_up[f"ingest: {type(problem).__name__}"] += 1
             continue
-        for problem in report.problems:
-            books.gave_up[f"ingest: {problem.outcome}"] += 1
+        for item in report.problems:
+            books.gave_up[f"ingest: {item.outcome}"] += 1
         if sum(report.counts.get(name, 0) for name in GOOD) == len(items):
             books.done["ingest"] += len(items)
             return

@@ -13,7 +13,7 @@ from zra_async.api.conversations import ADD, ADD_RECORDING, Conversations
 from zra_async.bulk.ingest_item import Checked, CloudRecording, recording_of
 from zra_async.bulk.ingest_ledger import Entry, IngestLedger
 from zra_async.bulk.ingest_lookup import identity_of, look_up
-from zra_async.bulk.ingest_report import ItemOutcome
+from zra_async.bulk.ingest_report import ItemOutcome, OutcomeName
 from zra_async.bulk.polling import Polling, passing
 
 _MOST_SENDINGS = 5
@@ -86,7 +86,7 @@ class Adder:
             except errors.CallError as problem:
                 code = getattr(problem, "code", None)
                 if code in _ALREADY:
-                    outcome = "added" if in_doubt else "already_added"
+                    outcome: OutcomeName = "added" if in_doubt else "already_added"
                     entry = await self.ledger.save(replace(entry, state="done", begun=False, code=code))
                     return ItemOutcome(entry.key, outcome, recording.meeting_uuid or "", code)
                 if not passing(problem) and code != _TRY_AGAIN:

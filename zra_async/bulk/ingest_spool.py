@@ -10,7 +10,7 @@ import io
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 from zra_async.bulk.ingest_item import Checked, FileStep
 from zra_async.errors import InvalidArgument, SourceError
@@ -39,7 +39,7 @@ async def _replayable(file: FileStep, stack: contextlib.ExitStack) -> FileStep:
         return file
     if isinstance(source, io.TextIOBase):
         raise InvalidArgument(f"{file.step}: {file.name!r} is open as text: open it as binary ('rb')")
-    spool = stack.enter_context(await to_the_end(tempfile.TemporaryFile, "w+b", 0))
+    spool = cast("BinaryIO", stack.enter_context(await to_the_end(tempfile.TemporaryFile, "w+b", 0)))
     pieces = source if hasattr(source, "__aiter__") else _read(source)
     try:
         size = await _copy(cast("AsyncIterable[bytes]", pieces), spool, file)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 from zra_async.core.events import JobProgress, Observer
 
@@ -32,4 +32,4 @@ def both(observer: Observer, on_event: OnEvent | None) -> OnEvent:
 def first_of(failures: BaseExceptionGroup[Any]) -> BaseException:
     """The failure that came first: the others were only stopped by it."""
     first: BaseException = failures.exceptions[0]
-    return first_of(cast("BaseExceptionGroup[Any]", first)) if isinstance(first, BaseExceptionGroup) else first
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first  # pyright: ignore[reportUnknownArgumentType]
