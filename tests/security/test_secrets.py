@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from zra_async import (
 )
 from zra_async.core import auth as auth_module
 from zra_async.core.operation import Host, Label
-from zra_async.errors import AnswerTooLarge, ConfigurationError, TokenError, ZRAError
+from zra_async.errors import AnswerTooLarge, ConfigurationError, TokenError, UploadInterrupted, ZRAError
 
 CLIENT_SECRET = "cs-9f8e7d6c5b4a39"
 REFRESH_TOKEN = "rt-1a2b3c4d5e6f77"
@@ -264,3 +265,51 @@ async def test_objects_do_not_show_what_they_hold(tmp_path: Path) -> None:
         Network(proxy=f"http://user:{FOREIGN}@proxy.test"),
     ):
         assert not [secret for secret in ALL if secret in repr(thing)], type(thing)
+
+
+# --------------------------------------------------------------------------- uploads
+
+CONTEXT = "ctx-55aa66bb77cc88"
+
+
+def file_host(part: Behaviour, complete: Behaviour) -> Behaviour:
+    """Begin an upload, and then behave like this when a part comes, or the completion."""
+
+    async def behave(seen: Seen, writer: asyncio.StreamWriter) -> bool:
+        if b"CreateMultipartUpload" in seen.body:
+            return await answer(201, {"upload_context": CONTEXT})(seen, writer)
+        return await (complete if seen.target.endswith("upload_events") else part)(seen, writer)
+
+    return behave
+
+
+STORED = answer(201, {"part_number_etag": {"part_number": 1, "etag": "e"}})
+REFUSED = answer(400, {"code": 300, "message": "no"})
+UPLOADS = {
+    "a part is lost": (hang_up, STORED),
+    "a part is refused": (REFUSED, STORED),
+    "a part has no receipt": (answer(201, {}), STORED),
+    "the completion is lost": (STORED, hang_up),
+    "the completion is refused": (STORED, REFUSED),
+    "the completion is no JSON": (STORED, answer(201, b"<html>")),
+    "the completion gives no id": (STORED, answer(201, {})),
+}
+
+
+@pytest.mark.parametrize("name", UPLOADS)
+async def test_errors_of_an_upload_show_neither_token_nor_context(name: str, tmp_path: Path) -> None:
+    """The context is in the journal, for its owner, and in nothing that is printed; the token is nowhere."""
+    server = Server(otherwise=file_host(*UPLOADS[name]))
+    journal = tmp_path / "journal"
+    async with server, client_of(server, StaticToken(ACCESS_TOKEN), retry=NO_REPEATS) as zra:
+        with pytest.raises(UploadInterrupted) as caught:
+            await zra.files.upload(b"x" * 1000, file_name="call.mp4", part_size=5 * 1024 * 1024, journal=journal)
+    assert not {CONTEXT, ACCESS_TOKEN} & set(_words(shown(caught.value)))
+    assert not exposed(caught.value, ACCESS_TOKEN)
+    assert CONTEXT in journal.read_text()
+    assert ACCESS_TOKEN not in journal.read_text()
+    assert CONTEXT not in repr(caught.value.state)
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"[\w-]+", text)

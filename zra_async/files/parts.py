@@ -18,6 +18,7 @@ from zra_async import errors
 from zra_async.api import files as api
 from zra_async.api.file_models import PartNumberEtag
 from zra_async.core.events import Observer, PartDone
+from zra_async.core.secret import Secret
 from zra_async.files.body import PartBody
 from zra_async.files.journal import JournalFile, StoredPart, UploadState
 from zra_async.files.plan import Part
@@ -165,7 +166,7 @@ class PartsUpload:
             on_attempt=lambda: means.meter.begin(number),
             on_sent=lambda size: means.meter.add(number, size),
         )
-        answer = await means.raw.upload_part(body, upload_context=self.state.upload_context, part_number=number)
+        answer = await means.raw.upload_part(body, upload_context=self._context(), part_number=number)
         receipt = answer.part_number_etag
         etag = receipt.etag if receipt else None
         if not etag:
@@ -174,6 +175,9 @@ class PartsUpload:
         if looks_like_md5(etag):
             md5 = await to_the_end(md5_of, means.source, part.offset, part.size)
         return StoredPart(number=number, etag=etag, md5=md5)
+
+    def _context(self) -> Secret:
+        return Secret(self.state.upload_context)  # with a token, others could add to the upload by it
 
     async def _save(self, state: UploadState) -> None:
         """Take over ``state``, and return once the journal has it, or one that came after it."""
@@ -195,7 +199,7 @@ class PartsUpload:
         await self._save(replace(self.state, completing=True))
         for second in (False, True):
             try:
-                event = await self._means.raw.complete_multipart_upload(self.state.upload_context, etags)
+                event = await self._means.raw.complete_multipart_upload(self._context(), etags)
                 break
             except errors.AmbiguousWrite as lost:
                 if second:
