@@ -75,21 +75,26 @@ async def look_up(conversations: Conversations, ledger: IngestLedger, entry: Ent
 
 
 async def _matching(conversations: Conversations, identity: Identity, since: float) -> Sequence[str]:
-    pages = conversations.list(
-        from_=identity.start - _AROUND, to=identity.start + _AROUND, host_id=identity.host or None
-    )
+    # not filtered by the host: whether a mail address would be understood there is not documented, and a conversation
+    # that is not found would be added twice
+    pages = conversations.list(from_=identity.start - _AROUND, to=identity.start + _AROUND)
     return [one.conversation_id async for one in pages if one.conversation_id and _is_it(one, identity, since)]
 
 
 def _is_it(one: Conversation, identity: Identity, since: float) -> bool:
     if one.meeting_start_time is None or one.meeting_start_time.replace(microsecond=0) != identity.start:
         return False
-    if identity.topic and not any(
-        same_topic(identity.topic, topic or "") for topic in (one.conversation_topic, one.topic)
-    ):
+    if one.host_id and _is_user_id(identity.host) and one.host_id != identity.host:
+        return False
+    topics = (one.conversation_topic or "", one.topic or "")
+    if identity.topic and not any(same_topic(identity.topic, topic) for topic in topics):
         return False
     analysed = one.iq_processed_time
     return analysed is None or analysed.timestamp() >= since - _CLOCKS
+
+
+def _is_user_id(host: str) -> bool:
+    return host not in ("", "me") and "@" not in host
 
 
 def same_topic(sent: str, found: str) -> bool:
