@@ -1,6 +1,6 @@
 """One import in a process of its own, to be killed or measured.
 
-``python -m tests.bulk.crm_child folder chunk [ledger]`` reads ``<kind>.jsonl`` or ``<kind>.csv`` from the folder, writes
+``python -m tests.bulk.crm_child folder chunk [ledger]`` reads ``<kind>.jsonl`` or ``<kind>.csv`` of the folder, writes
 ``failed/failed.jsonl`` there, and prints its report as one JSON object. ``chunk`` is how many records a call takes.
 """
 
