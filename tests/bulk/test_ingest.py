@@ -257,6 +257,7 @@ async def test_every_kind_of_source(tmp_path: Path) -> None:
             return b"y" * 1000 if self.left >= 0 else b""
 
     (tmp_path / "p.mov").write_bytes(b"path")
+    (tmp_path / "c.vtt").write_bytes(b"WEBVTT")
     given = [
         IngestItem("path", str(tmp_path / "p.mov"), conversation=fields(0)),
         IngestItem("bytes", b"bytes", file_name="b.mp4", conversation=fields(1)),
@@ -264,16 +265,20 @@ async def test_every_kind_of_source(tmp_path: Path) -> None:
         IngestItem("iterator", pieces(500_000), file_name="i.mp4", conversation=fields(3)),
         IngestItem("large", pieces(11_000_000), b"{}", file_name="l.mp4", conversation=fields(4)),
         IngestItem("pipe", Pipe(), b"{}", file_name="q.mp4", conversation=fields(5)),  # type: ignore[arg-type]
+        IngestItem("captions", b"v", tmp_path / "c.vtt", file_name="c.mp4", conversation=fields(7)),
         IngestItem("address", "https://files.example/r.mp4?sig=1", conversation=fields(6)),
     ]
     async with service() as (sandbox, zra):
         sandbox.faults.add(Fault(operation="POST /files", lose_answer=True, probability=0.3, times=4))
         report = await run(zra, given, tmp_path / "ledger", concurrency=2)
-        assert report.counts == {"added": 7}
+        assert report.counts == {"added": 8}
         found = ingest_data.added(sandbox)
         sizes = [sandbox.account.files.find(found[f"Call {n}"][0]).size for n in range(6)]  # type: ignore[union-attr]
         assert sizes == [4, 5, 7, 500_000, 11_000_000, 3_000]
         assert found["Call 6"] == [""]
+        captioned = sandbox.account.files.find(found["Call 7"][0])
+        assert captioned is not None
+        assert [sandbox.account.files.find(one).name for one in captioned.attachments] == ["c.vtt"]  # type: ignore[union-attr]
 
 
 class Unreadable:
@@ -478,7 +483,8 @@ async def test_a_service_that_cannot_be_reached_ends_the_run_early(tmp_path: Pat
     async with service() as (sandbox, zra):
         given = [video(f"k{n}", n) for n in range(100)]
         sandbox.faults.add(Fault(operation="POST /files", status=503))
-        report = await run(zra, given, tmp_path / "ledger", patience=Polling(first=0.01, longest=0.01))
+        async with sandbox.client(limits=FAST, retry=RetryPolicy.none()) as hasty:
+            report = await run(hasty, given, tmp_path / "ledger", patience=Polling(first=0.01, longest=0.01))
         assert "20 items in a row" in report.stopped
         assert set(report.counts) == {"interrupted"}
         assert 20 <= report.counts["interrupted"] <= 20 + 16  # and those that were under way

@@ -140,7 +140,8 @@ class Run:
         self._trouble = 0
         self._stopped = ""
         self._resets_at: datetime | None = None
-        adder = Adder(view.conversations, ledger, plan.settle, plan.patience, plan.wait_for_analysis)
+        analysis = plan.analysis if plan.wait_for_analysis else None
+        adder = Adder(view.conversations, ledger, plan.settle, plan.patience, analysis)
         self._carrier = Carrier(view.files, adder, ledger, plan.patience, single_limit, self._count_bytes)
         self.analyses = Analyses(view.conversations, ledger, plan.analysis, self._outcomes.add)
 

@@ -36,14 +36,14 @@ class Adder:
     """Adds conversations, those that look the same one after the other, so that an answer that is lost belongs to one.
 
     `settle` is how long an addition is looked for after its answer was lost, and `patience` how long is waited after
-    other failures. `wait` says that the analysis is waited for.
+    other failures. `analysis` is how the analysis is waited for, None when it is not.
     """
 
     conversations: Conversations
     ledger: IngestLedger
     settle: Polling
     patience: Polling
-    wait: bool
+    analysis: Polling | None
     _turns: weakref.WeakValueDictionary[str, asyncio.Lock] = field(default_factory=_no_turns)
 
     async def add(self, item: Checked, entry: Entry) -> ItemOutcome:
@@ -139,18 +139,18 @@ class Adder:
         return entry, ""
 
     async def _added(self, entry: Entry, conversation_id: str) -> ItemOutcome:
-        await self.ledger.save(
-            replace(
-                entry,
-                begun=False,
-                state="waiting" if self.wait else "done",
-                conversation_id=conversation_id,
-                code=None,
-                reason="",
-                candidates="",
-                due=time.time(),
-            )
+        entry = replace(
+            entry,
+            begun=False,
+            state="done" if self.analysis is None else "waiting",
+            conversation_id=conversation_id,
+            code=None,
+            reason="",
+            candidates="",
         )
+        if self.analysis is not None:
+            entry = replace(entry, due=time.time() + self.analysis.delay(0), asked=1)
+        await self.ledger.save(entry)
         return ItemOutcome(entry.key, "added", conversation_id)
 
     async def _uncertain(self, entry: Entry, reason: str, candidates: tuple[str, ...]) -> ItemOutcome:

@@ -21,7 +21,7 @@ from zra_async.files.journal import JournalFile, UploadState
 from zra_async.files.threads import to_the_end
 from zra_async.files.uploads import Files
 
-_MOST_BEGINNINGS = 6
+_MOST_BEGINNINGS = 4
 _MOST_ROUNDS = 6
 
 
@@ -55,7 +55,7 @@ class Carrier:
         if outcome is not None:
             return outcome
         own = False  # whether the main file is of this run
-        for _ in range(_MOST_BEGINNINGS):
+        for asked in range(_MOST_BEGINNINGS):
             try:
                 while entry.step != "add":
                     own = own or entry.step == "main"
@@ -63,6 +63,7 @@ class Carrier:
                 return await self.adder.add(item, entry)
             except _BeginAnew:
                 entry = await self._anew(item, entry)
+                await asyncio.sleep(self.patience.delay(asked))
             except errors.NotFound as unknown:
                 # the service has forgotten a file of long ago; one of this run it must know
                 if own or not entry.main_file_id or "file" not in unknown.message.casefold():
