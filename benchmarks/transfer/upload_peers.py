@@ -97,25 +97,29 @@ async def raw_socket(job: Job) -> AsyncGenerator[Round]:
 
 @asynccontextmanager
 async def curl(job: Job) -> AsyncGenerator[Round]:
-    """As many ``curl -F`` at once as there are connections, each with its share of the parts, over one connection."""
+    """``curl -F``, as a shell script does it: a process for each part, so many of them at once."""
     pieces = job.split()
+    yield lambda: _workers(pieces, job.concurrency, lambda piece: _run_curl(job, [piece]))
 
-    async def one(mine: list[Path]) -> None:
-        command: list[str] = []
-        for piece in mine:
-            form = f"file=@{piece};type=application/octet-stream"
-            command += ["--next"] if command else []
-            command += ["-sS", "-o", os.devnull, "-H", "Expect:", "-F", form, f"{job.url}/v2/zra/files/multipart"]
-            command += ["--cacert", job.certificate] if job.certificate else []
-        process = await asyncio.create_subprocess_exec("curl", *command)
-        if await process.wait():
-            raise RuntimeError("curl failed")
 
-    async def once() -> None:
-        shares = [pieces[first :: job.concurrency] for first in range(job.concurrency)]
-        await asyncio.gather(*(one(share) for share in shares if share))
+@asynccontextmanager
+async def curl_kept_alive(job: Job) -> AsyncGenerator[Round]:
+    """The same with as few processes as there are connections, each of which sends its share of the parts."""
+    pieces = job.split()
+    shares = [pieces[first :: job.concurrency] for first in range(job.concurrency)]
+    yield lambda: _workers(shares, job.concurrency, lambda share: _run_curl(job, share))
 
-    yield once
+
+async def _run_curl(job: Job, pieces: Sequence[Path]) -> None:
+    command: list[str] = []
+    for piece in pieces:
+        form = f"file=@{piece};type=application/octet-stream"
+        command += ["--next"] if command else []
+        command += ["-sS", "-o", os.devnull, "-H", "Expect:", "-F", form, f"{job.url}/v2/zra/files/multipart"]
+        command += ["--cacert", job.certificate] if job.certificate else []
+    process = await asyncio.create_subprocess_exec("curl", *command)
+    if await process.wait():
+        raise RuntimeError("curl failed")
 
 
 @asynccontextmanager
@@ -233,6 +237,7 @@ UPLOADERS: dict[str, Callable[[Job], Any]] = {
     "sendfile": sendfile,
     "raw socket": raw_socket,
     "curl": curl,
+    "curl, kept alive": curl_kept_alive,
     "httpx": httpx,
     "httpx, cut files": httpx_split,
     "requests": requests,

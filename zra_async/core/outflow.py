@@ -8,9 +8,6 @@ import sys
 import time
 from typing import Any, Protocol
 
-#: TLS keeps the cipher text twice, in its own buffer and in the socket's: smaller pieces keep a part near 1 MiB
-_TLS_PIECE = 256 * 1024
-
 
 class Writer(Protocol):
     """What is needed of the stream writer of one request."""
@@ -51,20 +48,15 @@ class Outflow:
         self._silence = silence
         self._began = time.monotonic()
         self._sent = 0
-        self._tls = transport.get_extra_info("ssl_object") is not None
         # These limits make `drain` mean "empty". With high=0 the TLS transport of asyncio pauses and never resumes;
         # with high=1 a plain one would keep the last byte, and with it the buffer.
-        transport.set_write_buffer_limits(high=1 if self._tls else 0, low=0)
+        tls = transport.get_extra_info("ssl_object") is not None
+        transport.set_write_buffer_limits(high=1 if tls else 0, low=0)
 
     async def send(self, chunk: bytes | memoryview) -> None:
         """Send one chunk, and let the event loop do something else before the next."""
         try:
-            if self._tls and len(chunk) > _TLS_PIECE:
-                view = memoryview(chunk)
-                for start in range(0, len(chunk), _TLS_PIECE):
-                    await self._put(view[start : start + _TLS_PIECE])
-            else:
-                await self._put(chunk)
+            await self._put(chunk)
         except Exception as problem:
             self.problem = problem
             raise

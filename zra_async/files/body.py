@@ -8,7 +8,8 @@ from zra_async.core.form import Send
 from zra_async.files.plan import Part
 from zra_async.files.source import Source
 
-#: what is in memory of a part: larger gains nothing, smaller costs speed
+#: What is read of a part at a time. Half of it costs a tenth of the speed. With what the connection holds of it (as
+#: cipher text of TLS and of the socket) a part takes about 1 MiB, 1.5 MiB where the line is slower than this machine.
 CHUNK = 512 * 1024
 
 
