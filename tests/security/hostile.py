@@ -8,7 +8,7 @@ import importlib
 import time
 import tracemalloc
 import zlib
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -64,6 +64,14 @@ async def outcome(call: Awaitable[Any]) -> Any:
     """What a call gives, or its error, if it is one that callers are told of."""
     try:
         return await call
+    except ZRAError as error:
+        return error
+
+
+def result_of(work: Callable[[], Any]) -> Any:
+    """The same of something that waits for nothing."""
+    try:
+        return work()
     except ZRAError as error:
         return error
 

@@ -198,7 +198,7 @@ NAMES = [
 ]
 
 
-@quick(300)
+@quick(120)
 @given(st.text(max_size=60) | st.text(alphabet="./\\:%20efc~\x00\r\n\u202e \ud800conul", max_size=300))
 @example("../../etc/passwd")
 def test_a_name_is_that_of_one_file_in_one_folder(name: str) -> None:
@@ -228,7 +228,7 @@ async def test_no_name_leads_out_of_the_folder(name: str, form: str, tmp_path: P
     assert [folder / entry.name for entry in folder.iterdir()] == [result.path]
 
 
-@quick(200)
+@quick(80)
 @given(st.text(max_size=80) | st.builds('attachment; filename="{}"; filename*={}'.format, st.text(), st.text()))
 @example("attachment; filename*=UTF-8''" + "%e9" * 50)
 @example('filename="' + "\\" * 8000)
@@ -240,7 +240,7 @@ def test_any_disposition_is_read_in_no_time(header: str) -> None:
         assert isinstance(disposition_name(header), str)
 
 
-@quick(200)
+@quick(80)
 @given(st.sampled_from([200, 206]), st.text(max_size=40), st.text(max_size=40))
 @example(206, "", "bytes 0-1/" + "9" * 5000)
 @example(206, "", "bytes " + "9" * 5000 + "-1/5")

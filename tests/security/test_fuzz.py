@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from tests.security.exposure import exposed
-from tests.security.hostile import at_most
+from tests.security.hostile import at_most, result_of
 from tests.security.profile import quick
 from zra_async import OPERATIONS, errors
 from zra_async.core.operation import ListOperation
@@ -61,7 +61,7 @@ def answers(draw: st.DrawFn) -> tuple[str, bytes]:
     return name, json.dumps(draw(st.dictionaries(keys, inner, max_size=5) | VALUES)).encode()
 
 
-@quick(400)
+@quick(150)
 @given(answers())
 @example(("conversations.list", b'{"conversations":[{"conversation_id":"\\ud800"}]}'))
 @example(("conversations.get", b'{"duration":1e400,"meeting_start_time":"9999-12-31T23:59:59-23:59"}'))
@@ -70,29 +70,28 @@ def test_any_answer_decodes_or_is_refused(case: tuple[str, bytes]) -> None:
     """What was decoded can be shown and written again, as an export does."""
     name, body = case
     row = OPERATIONS[name]
-    try:
-        answer = decode(row, Reply(200, CIMultiDict(), body))
-    except errors.UnexpectedAnswer as problem:
-        assert len(str(problem)) < 1_000
+    answer = result_of(lambda: decode(row, Reply(200, CIMultiDict(), body)))
+    assert len(str(answer)) < 20_000
+    if isinstance(answer, Exception):
+        assert isinstance(answer, errors.UnexpectedAnswer)
         return
-    assert repr(answer)
     msgspec.json.encode(answer)
     if isinstance(row, ListOperation):
         assert len(row.items(answer)) >= 0
         assert isinstance(getattr(answer, "next_page_token", ""), str)
 
 
-@quick(200)
+@quick(60)
 @given(st.sampled_from(sorted(NAMES)), st.binary(max_size=100))
 @example("conversations.get", b"[" * DEEP)
 @example("conversations.get", b'{"participants":' * 3000)
 @example("conversations.get", b'{"a":"' + b"\\u0000" * 1000)
 def test_any_bytes_decode_or_are_refused(name: str, body: bytes) -> None:
     """Without JSON as well."""
-    try:
-        decode(OPERATIONS[name], Reply(200, CIMultiDict(), body))
-    except errors.UnexpectedAnswer as problem:
-        assert str(problem).isprintable()
+    answer = result_of(lambda: decode(OPERATIONS[name], Reply(200, CIMultiDict(), body)))
+    assert not isinstance(answer, Exception) or (
+        isinstance(answer, errors.UnexpectedAnswer) and str(answer).isprintable()
+    )
 
 
 HEADERS = st.fixed_dictionaries(
@@ -109,7 +108,7 @@ CODES = st.sampled_from(
 MESSAGES = TEXT | st.sampled_from(["does not contain scopes:[a, \x1b]", "daily", "concurrent", "page token", "[" * 500])
 
 
-@quick(300)
+@quick(100)
 @given(
     st.integers(100, 999),
     HEADERS,
@@ -134,7 +133,7 @@ def test_any_answer_is_a_success_or_a_documented_error(status: int, headers: dic
     assert len(str(error)) < 6_000
 
 
-@quick(300)
+@quick(100)
 @given(st.text(max_size=70) | st.from_regex(r"[0-9A-Za-z:,+. -]{0,60}", fullmatch=True))
 @example("²")
 @example(",")
@@ -190,14 +189,13 @@ WEBHOOKS = {
 def test_a_hostile_webhook_is_an_event_or_refused(body: bytes) -> None:
     """Even if its signature is right; in bounded time and memory, and without the secret in the error."""
     with at_most(mib=100, seconds=4.0):
-        try:
-            event = receiver().receive(signed(body), body)
-        except errors.WebhookRefused as refusal:
-            assert len(str(refusal)) < 500
-            assert not exposed(refusal, SECRET)
-        else:
-            assert isinstance(event, (Event, UrlValidation))
-            msgspec.json.encode(event)
+        result = result_of(lambda: receiver().receive(signed(body), body))
+    if isinstance(result, errors.WebhookRefused):
+        assert len(str(result)) < 500
+        assert not exposed(result, SECRET)
+    else:
+        assert isinstance(result, (Event, UrlValidation))
+        msgspec.json.encode(result)
 
 
 @pytest.mark.parametrize("body", [b"[" * DEEP, b"x" * 20_000_000, b'{"event":"endpoint.url_validation"}'])
@@ -207,7 +205,7 @@ def test_nothing_is_read_before_the_signature_is_right(body: bytes) -> None:
         receiver().receive(signed(body, "another-secret-5e81"), body)
 
 
-@quick(300)
+@quick(100)
 @given(
     st.binary(max_size=80)
     | st.builds(
@@ -220,13 +218,11 @@ def test_nothing_is_read_before_the_signature_is_right(body: bytes) -> None:
 )
 def test_any_signed_body_is_an_event_or_refused(body: bytes) -> None:
     """For any JSON in any field, and for any bytes."""
-    try:
-        assert isinstance(receiver().receive(signed(body), body), (Event, UrlValidation))
-    except errors.WebhookRefused as refusal:
-        assert str(refusal)
+    result = result_of(lambda: receiver().receive(signed(body), body))
+    assert isinstance(result, (Event, UrlValidation, errors.WebhookRefused))
 
 
-@quick(200)
+@quick(60)
 @given(st.dictionaries(st.sampled_from(["x-zm-signature", "X-ZM-Request-Timestamp", "x"]) | TEXT, TEXT, max_size=4))
 @example({"x-zm-signature": "v0=ü", "x-zm-request-timestamp": "1700000000"})
 @example({"x-zm-signature": "v0=x", "x-zm-request-timestamp": "²"})

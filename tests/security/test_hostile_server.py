@@ -152,7 +152,7 @@ BODIES = st.sampled_from(
 )
 
 
-@quick(300)
+@quick(120)
 @given(
     st.sampled_from([200, 201, 204, 206, 301, 304, 307, 400, 401, 404, 418, 429, 500, 503, 599, 999]),
     st.lists(LINES, max_size=4),

@@ -70,7 +70,7 @@ def checked_target(target: str, template: str) -> None:
 WITH_IDS = {name: row for name, row in OPERATIONS.items() if "{" in row.path}
 
 
-@quick(300)
+@quick(120)
 @given(st.sampled_from(sorted(WITH_IDS)), st.data())
 def test_no_id_changes_the_path_of_any_operation(name: str, data: st.DataObject) -> None:
     """For each operation with an id and any texts: the steps of its path stay as they are, or it is refused."""
@@ -84,7 +84,7 @@ def test_no_id_changes_the_path_of_any_operation(name: str, data: st.DataObject)
     checked_target(target, f"/{row.prefix}{row.path}")
 
 
-@quick(100)
+@quick(50)
 @given(ANY_TEXT | st.sampled_from(HOSTILE))
 @example("a\r\nX-Injected: 1")
 def test_an_id_on_the_wire_is_one_step(value: str) -> None:
@@ -104,7 +104,7 @@ def test_an_id_on_the_wire_is_one_step(value: str) -> None:
     asyncio.run(scene())
 
 
-@quick(100)
+@quick(50)
 @given(st.dictionaries(ANY_TEXT, ANY_TEXT, max_size=4))
 def test_a_query_holds_what_was_given(query: dict[str, str]) -> None:
     """No name and no value adds another parameter, a fragment or a header."""
@@ -152,7 +152,7 @@ NAMES = [
 ]
 
 
-@quick(200)
+@quick(80)
 @given(ANY_TEXT | st.sampled_from(NAMES), st.dictionaries(st.sampled_from(["source", "main_file_id"]), ANY_TEXT))
 @example('a\\"; x="y', {"main_file_id": "v\r\n--x\r\nContent-Disposition: form-data; name=source\r\n\r\n2"})
 @example("a\\", {})

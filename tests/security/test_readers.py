@@ -128,7 +128,7 @@ def test_a_journal_that_was_tampered_with_sends_nothing_else(change: dict[str, A
         resumed(journal)
 
 
-@quick(150)
+@quick(80)
 @given(st.binary(max_size=200) | st.dictionaries(st.sampled_from(sorted(GOOD)), JSON_VALUES, max_size=3))
 @example({"created": "2026-03-01T00:00:00"})
 def test_any_journal_is_read_or_refused(place: Path, content: bytes | dict[str, Any]) -> None:
@@ -236,7 +236,7 @@ def used(path: Path, content: bytes, use: Callable[[Path], Any]) -> None:
         asyncio.run(use(path))
 
 
-@quick(60)
+@quick(25)
 @given(st.data())
 def test_a_damaged_ledger_is_used_or_refused(book: tuple[Path, bytes, Any], data: st.DataObject) -> None:
     """Any bytes of it changed, or its end cut off: `LedgerError`, if anything."""
@@ -248,7 +248,7 @@ def test_a_damaged_ledger_is_used_or_refused(book: tuple[Path, bytes, Any], data
     used(path, bytes(damaged[: data.draw(st.integers(0, len(content)) | st.just(len(content)))]), use)
 
 
-@quick(20)
+@quick(10)
 @given(st.binary(max_size=200))
 @example(b"SQLite format 3\x00" + b"\x00" * 100)
 def test_a_ledger_that_is_none_is_refused(book: tuple[Path, bytes, Any], content: bytes) -> None:
@@ -399,7 +399,7 @@ def test_a_bad_csv_manifest_is_refused_row_by_row(content: str, tmp_path: Path) 
     assert manifest is None or manifest.problems or not manifest.items
 
 
-@quick(60)
+@quick(25)
 @given(st.lists(st.dictionaries(st.sampled_from(COLUMNS), JSON_VALUES, max_size=8), min_size=1, max_size=3))
 def test_any_rows_of_a_manifest_are_looked_through(place: Path, rows: list[dict[str, Any]]) -> None:
     """For any values in any columns: as many rows as there are."""
@@ -412,7 +412,7 @@ def test_any_rows_of_a_manifest_are_looked_through(place: Path, rows: list[dict[
     assert manifest.items == len(rows)
 
 
-@quick(60)
+@quick(25)
 @given(
     st.sampled_from(["jsonl", "csv"]), st.binary(max_size=300) | st.text(alphabet='{}[]",:\n\r\x00 a1\\', max_size=200)
 )
