@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from zra_async import Label, Rate, RetryPolicy, ZRAClient
 from zra_async.sandbox import Sandbox
 
 UNLIMITED = {label: Rate(1_000_000) for label in Label}
+
+
+@pytest.fixture(autouse=True)
+def quick_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing here cuts the power, so nothing has to reach the disk; a module that imports this takes part."""
+    monkeypatch.setattr(os, "fsync", lambda fd: None)
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@ UNLIMITED = {label: Rate(1_000_000) for label in Label}
 def run(environment: Mapping[str, str], folder: str, streams: str, die: tuple[str, int, str] | None = None) -> None:
     """Export into ``folder``. ``die`` is a step, which of its calls, and "before" or "after" it."""
     os.environ.update(environment)
+    os.fsync = lambda fd: None  # type: ignore[assignment]  # a process dies here, not the machine: its writes stay
     if die is not None:
         _arm(*die)
     asyncio.run(_export(Path(folder), streams))

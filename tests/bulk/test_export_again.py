@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bulk.export_account import account, add_conversation
+from tests.bulk.export_account import account, add_conversation, quick_disk  # noqa: F401
 from tests.bulk.export_truth import EVERY_STREAM, Record, Truth, compare, compare_folder, lines
 from zra_async import RetryPolicy, ZRAClient, errors
 from zra_async.bulk import UnitCounts, read_stream
@@ -318,7 +318,7 @@ async def test_a_disk_that_is_full(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             raise OSError(errno.ENOSPC, "No space left on device")
         return write(fd, data)
 
-    async with account(300) as (sandbox, zra):
+    async with account(60) as (sandbox, zra):
         with monkeypatch.context() as patch:
             patch.setattr(os, "write", full)
             with pytest.raises(errors.LedgerError, match="No space"):

@@ -43,10 +43,11 @@ async def _export(sandbox: Sandbox, folder: Path, streams: str) -> float:
     return time.monotonic() - started
 
 
+@pytest.mark.timeout(180)
 async def test_killed_at_random_and_continued(tmp_path: Path) -> None:
     """However often it is killed, the same command goes on, and in the end all is there once."""
     chance = random.Random()
-    async with Sandbox(conversations=150, limits=False) as sandbox:
+    async with Sandbox(conversations=100, limits=False) as sandbox:
         whole = await _export(sandbox, tmp_path / "whole", "all")
         folders = [tmp_path / "0"]
         kills = 0

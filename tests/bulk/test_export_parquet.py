@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.bulk.export_account import account
+from tests.bulk.export_account import account, quick_disk  # noqa: F401
 from tests.bulk.export_truth import EVERY_STREAM, lines
 from zra_async import errors
 from zra_async.bulk import read_stream, to_parquet

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.bulk.export_account import account
+from tests.bulk.export_account import account, quick_disk  # noqa: F401
 from tests.bulk.export_truth import EVERY_STREAM, Truth, compare
 from zra_async import RetryPolicy, errors
 from zra_async.bulk import RecordStream
