@@ -14,7 +14,8 @@ from tests.core.rows import Thing
 from tests.core.server import Behaviour, Server, answer, error, raw
 from tests.security.hostile import MIB, at_most, bomb, endless, outcome
 from tests.security.profile import quick
-from zra_async import Network, RetryPolicy, ServerToServer, errors
+from zra_async import OPERATIONS, Network, RetryPolicy, ServerToServer, errors
+from zra_async.core.wire import Reply, decode
 
 NO_REPEATS = RetryPolicy.none()
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -74,6 +75,16 @@ async def test_compression_within_compression_is_not_unpacked() -> None:
     async with Server(otherwise=behaviour) as server, client_of(server, retry=NO_REPEATS) as zra:
         with at_most(mib=8, seconds=2.0), pytest.raises((errors.UnexpectedAnswer, errors.ConnectionLost)):
             await get(zra)
+
+
+def test_the_largest_answer_can_be_borne() -> None:
+    """JSON of nothing but empty objects takes up to sixty times its size when it is read: a gigabyte at most."""
+    network = Network()
+    body = b'{"conversations":[' + b"{}," * 100_000 + b"{}]}"
+    with at_most(mib=60 * len(body) / MIB, seconds=4.0):
+        page = decode(OPERATIONS["conversations.list"], Reply(200, {}, body))
+    assert len(page.conversations) == 100_001
+    assert network.max_answer_bytes * 60 <= 1024 * MIB
 
 
 async def test_a_bomb_is_not_asked_for_again_and_again() -> None:

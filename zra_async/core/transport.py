@@ -70,7 +70,7 @@ class Network:
     ssl: ssl.SSLContext | bool = True
     trust_env: bool = False
     trace_configs: Sequence[aiohttp.TraceConfig] = ()
-    max_answer_bytes: int = 64 * 1024 * 1024
+    max_answer_bytes: int = 16 * 1024 * 1024  #: what is decoded of it can take sixty times as much
     user_agent: str = ""
 
     def __post_init__(self) -> None:
