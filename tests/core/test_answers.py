@@ -12,8 +12,10 @@ import pytest
 import time_machine
 
 from tests.core.clients import POST, client_of, get, post
+from tests.core.rows import row
 from tests.core.server import Behaviour, Seen, Server, answer, error, raw
 from zra_async import Label, Rate, RetryPolicy, errors
+from zra_async.core import wire
 
 JUST_BEFORE = datetime(2026, 3, 1, 12, 0, 0, 950_000, UTC)  # a Retry-After of 12:00:01 is 50 ms away
 PER_SECOND = "You have reached the maximum per-second rate limit for this API. Try again later."
@@ -176,3 +178,11 @@ async def test_a_header_that_is_too_long(server: Server) -> None:
     async with client_of(server, retry=RetryPolicy.none()) as zra:
         with pytest.raises(errors.ConnectionLost):
             await get(zra)
+
+
+def test_an_upload_context_is_not_repeated_in_an_error() -> None:
+    """The service names the context that it does not know; the error leaves it out."""
+    body = b'{"code":1005,"message":"Upload context AbC-123_xyz~45 not exist."}'
+    error = wire.failure(row(), wire.Reply(404, {}, body))
+    assert isinstance(error, errors.NotFound)
+    assert error.message == "Upload context … not exist."

@@ -28,6 +28,7 @@ _ERROR_LIMIT = 1024 * 1024
 _SUCCESS_CODES = frozenset({0, 200, 201})
 _REFUSED_TOKEN_CODES = frozenset({124, 30031004})
 _MISSING_SCOPE_CODES = frozenset({4711, 4700, 104})
+_UPLOAD_CONTEXT = re.compile(r"(?<=Upload context )[\w.+/=~-]{8,}")
 _RATE_CODES = frozenset({429, 4001})
 
 
@@ -240,7 +241,8 @@ def _envelope(body: bytes) -> _Envelope:
 
 def _error(operation: Operation[Any], reply: Reply, envelope: _Envelope, now: datetime) -> errors.CallError:
     code = envelope.code
-    message = envelope.message or envelope.error_message or ""
+    # an upload context lets its holder add to an upload: the service repeats it, an error must not
+    message = _UPLOAD_CONTEXT.sub("…", envelope.message or envelope.error_message or "")
     details: dict[str, Any] = {
         "status": reply.status,
         "code": code,
