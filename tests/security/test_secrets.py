@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import os
 import re
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import pytest
 from tests.core.clients import client_of, get, post
 from tests.core.rows import row
 from tests.core.server import Behaviour, Seen, Server, answer, hang_up, raw, redirect
+from tests.leaks import Leaks
 from tests.security.exposure import exposed, shown
 from zra_async import (
     AuthorizationCode,
@@ -26,9 +28,11 @@ from zra_async import (
     UserOAuth,
     ZRAClient,
 )
+from zra_async.bulk.manifest import check_manifest
 from zra_async.core import auth as auth_module
 from zra_async.core.operation import Host, Label
 from zra_async.errors import AnswerTooLarge, ConfigurationError, TokenError, UploadInterrupted, ZRAError
+from zra_async.sandbox import Sandbox
 
 CLIENT_SECRET = "cs-9f8e7d6c5b4a39"
 REFRESH_TOKEN = "rt-1a2b3c4d5e6f77"
@@ -313,3 +317,31 @@ async def test_errors_of_an_upload_show_neither_token_nor_context(name: str, tmp
 
 def _words(text: str) -> list[str]:
     return re.findall(r"[\w-]+", text)
+
+
+# --------------------------------------------------------------------------- files
+
+ROW = b'{"key":"a","recording":"call.mp4","conversation_type":"meeting","meeting_start_time":"2026-03-01T00:00:00Z"}'
+
+
+async def test_nothing_on_disk_holds_a_credential(tmp_path: Path, leaks: Leaks) -> None:
+    """Exports, journals, ledgers and manifests: no token, no secret and no link of everything that was used."""
+    earlier = set(leaks.secrets)
+    (tmp_path / "call.mp4").write_bytes(b"video" * 1000)
+    (tmp_path / "manifest.jsonl").write_bytes(ROW)
+    async with Sandbox(conversations=3, seed=5) as sandbox, sandbox.client() as zra:
+        await zra.export(tmp_path / "export", streams="conversations,transcripts,recordings,deals")
+        whole = {"part_size": 5 * 1024 * 1024, "journal": tmp_path / "journal"}
+        await zra.files.upload(tmp_path / "call.mp4", **whole)
+        await zra.ingest(await check_manifest(tmp_path / "manifest.jsonl"), ledger=tmp_path / "ingest.sqlite")
+        token = (await zra._session.authorization()).removeprefix("Bearer ")
+    used = leaks.secrets - earlier
+    assert token in used
+    assert len(used) >= 5  # the token, the client secret, links, an upload context
+    context = json.loads((tmp_path / "journal").read_bytes())["upload_context"]
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) >= 8
+    for path in files:
+        content = path.read_bytes()
+        shown_there = {secret for secret in used if secret.encode() in content}
+        assert shown_there <= ({context} if path.name == "journal" else set()), path.name
