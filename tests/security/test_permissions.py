@@ -102,6 +102,20 @@ async def test_locks_are_not_followed_elsewhere(tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
+async def test_a_planted_link_in_an_export_is_not_written_through(tmp_path: Path) -> None:
+    """A folder that somebody sent, gone on with: what its links point to stays as it is."""
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    folder = tmp_path / "export"
+    folder.mkdir()
+    for name in ("manifest.json.tmp", "failed.jsonl.tmp", "manifest.json", "failed.jsonl"):
+        (folder / name).symlink_to(victim)
+    async with Sandbox(conversations=2, seed=3) as sandbox, sandbox.client() as zra:
+        await zra.export(folder, streams="conversations")
+    assert victim.read_bytes() == b"precious"
+    assert not (folder / "manifest.json").is_symlink()
+
+
 async def test_a_ledger_of_somebody_else_stays_as_it_is(tmp_path: Path) -> None:
     """A database that is no ledger of this kind is refused, and not a byte of it changes."""
     place = tmp_path / "mine.sqlite"

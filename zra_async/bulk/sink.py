@@ -211,7 +211,8 @@ def segment_path(folder: Path, file: object) -> Path:
 def write_atomically(path: Path, content: Iterable[bytes]) -> None:
     """Replace a file so that it holds either the new content or the old one, whatever happens."""
     temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
+    temporary.unlink(missing_ok=True)  # of a process that was killed; or a link that leads elsewhere
+    with os.fdopen(os.open(temporary, _FLAGS | os.O_EXCL, 0o666), "wb") as file:
         for piece in content:
             file.write(piece)
         file.flush()
