@@ -33,7 +33,7 @@ def main(options: Options) -> Report:
         "sandbox",
         {f"requests a second at concurrency {_CONCURRENCY}, server on one core": rows},
         notes=[
-            "Under Business+ limits an account is asked for 80 details and 60 pages a second at most: the sandbox is "
+            "Business+ limits ask for 80 details and 60 pages a second at most: the sandbox is "
             "far from being the bottleneck. With limits lifted, `calls` and `export` use a faster server than this one.",
         ],
     )
