@@ -34,7 +34,7 @@ def main(options: Options) -> Report:
         {f"requests a second at concurrency {_CONCURRENCY}, server on one core": rows},
         notes=[
             "Business+ limits ask for 80 details and 60 pages a second at most: the sandbox is "
-            "far from being the bottleneck. With limits lifted, `calls` and `export` use a faster server than this one.",
+            "far from being the bottleneck. With limits lifted, `calls` and `export` use a faster server.",
         ],
     )
 
