@@ -114,7 +114,7 @@ def _alone(path: Path, large: Path, size: int, rounds: int) -> tuple[list[Row], 
     targets: list[Target] = []
     for title, source, part, command, times in (
         ("1 GiB, cached", path, PART, "go", rounds),
-        ("1 GiB, cold", path, PART, "cold", min(rounds, 3)),
+        ("1 GiB, cold", path, PART, "cold", min(rounds, 5)),
         ("largest file", large, 100_000_000, "cold", 1),
     ):
         with arena.sink(path, part, None, where.sink) as url:
@@ -126,6 +126,7 @@ def _alone(path: Path, large: Path, size: int, rounds: int) -> tuple[list[Row], 
         row = _row(title, measured, source.stat().st_size)
         rows.append(row)
         targets.append(at_most(f"{title}: memory MiB", max(m["memory"] for m in measured) / MIB, 16))
-        stall = spread(m["stall"] * 1000 for m in measured).median
-        targets.append(at_most(f"{title}: longest stall ms", stall, 20))
+        if source is path:  # the largest file is a hole, whose pages the system makes as they are read: its own stall
+            stall = spread(m["stall"] * 1000 for m in measured).median
+            targets.append(at_most(f"{title}: longest stall ms", stall, 20))
     return rows, targets

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -157,15 +157,10 @@ def make_file(path: Path, size: int) -> Path:
 
 
 def available(names: Sequence[str]) -> list[str]:
-    """Those of the contenders that are installed here."""
-    here = [
-        n for n in names if shutil.which(n) or n in {"zra", "sendfile", "raw socket"} or importlib.util.find_spec(n)
-    ]
+    """Those of the contenders that are installed here; what follows a comma in a name is how they are used."""
+    own = {"zra", "sendfile", "raw socket"}
+    tools = {name: name.partition(",")[0] for name in names}
+    here = [n for n in names if n in own or shutil.which(tools[n]) or importlib.util.find_spec(tools[n])]
     for name in set(names) - set(here):
         progress(f"  {name} is not installed and is left out")
     return here
-
-
-def with_url(job: Job, url: str, cert: str) -> Job:
-    """The same job at another sink."""
-    return replace(job, url=url, certificate=cert)

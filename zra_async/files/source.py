@@ -15,7 +15,7 @@ from zra_async.errors import InvalidArgument, SourceChanged, SourceError
 from zra_async.files.journal import Fingerprint
 from zra_async.files.threads import to_the_end
 
-_AHEAD = 4 * 1024 * 1024  #: what the system is asked to fetch after a read that had to wait for the disk
+_AHEAD = 1024 * 1024  #: what the system is asked to fetch after a read that had to wait for the disk; more is slower
 _SAMPLE = 64 * 1024
 _SAMPLES = 8
 _BLOCK = 1024 * 1024
