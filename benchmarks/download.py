@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.report import Options, Report, Row, progress, spread
+from benchmarks.report import Options, Report, Row, Target, at_least, progress, spread
 from benchmarks.transfer import arena
 from benchmarks.transfer.job import Job
 
@@ -27,11 +27,18 @@ def main(options: Options) -> Report:
         path = arena.make_file(Path(folder) / "recording.mp4", size)
         tls = arena.certificate(Path(folder))
         results: dict[str, Sequence[Row]] = {}
+        targets: list[Target] = []
         for title, secret in (("plain HTTP", None), ("TLS", tls)):
             progress(title)
             measured = _compete(path, rounds, secret)
             results[title] = [_row(name, rows, size) for name, rows in measured.items()]
-    return Report("download", results, (), _NOTES)
+            seconds = {name: spread(row["seconds"] for row in rows).median for name, rows in measured.items()}
+            targets += [
+                at_least(f"{title}: zra against {peer}", seconds[peer] / seconds["zra"], bound)
+                for peer, bound in (("aiohttp", 1.0), ("httpx", 2.0))
+                if peer in seconds
+            ]
+    return Report("download", results, targets, _NOTES)
 
 
 _NOTES = (
