@@ -65,7 +65,7 @@ class Sizes:
     memory: tuple[int, ...]
 
 
-FULL = Sizes(rounds=3, near=600, far=200, large=10, large_mb=95, limited=250, memory=(100, 10_000))
+FULL = Sizes(rounds=3, near=500, far=100, large=8, large_mb=95, limited=250, memory=(100, 10_000))
 QUICK = Sizes(rounds=1, near=60, far=20, large=2, large_mb=20, limited=20, memory=(50, 200))
 
 
