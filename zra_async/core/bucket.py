@@ -17,8 +17,6 @@ interactive call never waits for the next window to begin.
 from __future__ import annotations
 
 import asyncio
-import heapq
-import itertools
 import math
 from collections import deque
 from collections.abc import Callable
@@ -28,11 +26,10 @@ from enum import StrEnum
 from aiolimiter import AsyncLimiter
 
 from zra_async.core.plans import Rate
+from zra_async.core.window import TICK, Window
 
 #: of every ten grants, bulk gets at least one
 _BULK_TURN = 10
-#: a timer may fire this early, in seconds; the margin of a window is far larger
-_TICK = 1e-6
 #: by how much an answer may be late, in seconds, without costing a refusal; refusals raise it
 _DOUBT = 0.1
 #: by how much each answer raises the notion of a quick one, in seconds, so that a slower network becomes normal
@@ -49,14 +46,14 @@ class Lane(StrEnum):
 class Permit:
     """The right to send one attempt. Say `sent` when its bytes leave, and `release` it in any case."""
 
-    __slots__ = ("_bucket", "_open", "_probe", "counts_until", "sent_at")
+    __slots__ = ("_bucket", "_open", "_probe", "leaves", "sent_at")
 
     def __init__(self, bucket: Bucket, *, probe: bool) -> None:
         self._bucket = bucket
         self._probe = probe
         self._open = True
         self.sent_at: float | None = None
-        self.counts_until = 0.0  #: when it leaves the window
+        self.leaves = 0  #: the moment of the window at which it stops to count
 
     def sent(self) -> None:
         """Count the attempt from this moment on."""
@@ -144,9 +141,7 @@ class Bucket:
         self._doubt = max(margin, _DOUBT)  # how long after its sending a call may be counted
         self._quickest = math.inf  # answer of late, in seconds
         self._pending = 0  # granted, and not yet sent
-        self._counted = 0  # sent, and in the window
-        self._window: list[tuple[float, int, Permit]] = []  # a heap by `counts_until`; an entry that differs is void
-        self._serial = itertools.count()
+        self._window = Window(rate.period)  # of those that were sent
         self._queues: dict[Lane, deque[asyncio.Future[Permit]]] = {lane: deque() for lane in Lane}
         self._owed = 0  # interactive grants since bulk had its turn
         self._waking = 0  # granted in the queue, and not yet running
@@ -172,7 +167,7 @@ class Bucket:
     @property
     def in_window(self) -> int:
         """How many calls count towards the limit now."""
-        self._expire(_now())
+        self._window.expire(_now())
         return self._used
 
     @property
@@ -201,7 +196,7 @@ class Bucket:
     def least_wait(self, lane: Lane) -> float:
         """A lower bound of how long a newcomer waits, in seconds."""
         now = _now()
-        self._expire(now)
+        self._window.expire(now)
         wait = max(0.0, self._frozen_until - now)
         waiting = self.waiting
         ahead = waiting[Lane.INTERACTIVE] + (waiting[Lane.BULK] if lane is Lane.BULK else 0)
@@ -210,15 +205,15 @@ class Bucket:
             return wait
         window = self.rate.period + self._margin
         windows, index = divmod(missing - 1, self.limit)
-        sent = sorted(p.sent_at for until, _, p in self._window if until == p.counts_until and p.sent_at is not None)
-        first = sent[index] + window - now if index < len(sent) else 0.0
+        leaving = self._window.leaving(index)  # of a call that is under way the moment may yet come nearer
+        first = 0.0 if leaving is None else max(0.0, leaving - now - (self._doubt - self._margin))
         return max(wait, windows * window + first)
 
     def count(self, permit: Permit) -> None:
         """A granted call has been sent."""
+        assert permit.sent_at is not None
         self._pending -= 1
-        self._counted += 1
-        self._keep(permit, self._doubt)
+        permit.leaves = self._window.add(permit.sent_at + self.rate.period + self._doubt)
         if self._timer is None:
             self._arm()
 
@@ -234,17 +229,13 @@ class Bucket:
         took = _now() - permit.sent_at
         self._quickest = min(took, self._quickest + _FORGET)
         late = took - self._quickest
-        if late < self._doubt and permit.counts_until:
-            self._keep(permit, max(self._margin, late))
+        until = permit.sent_at + self.rate.period + max(self._margin, late)
+        if late < self._doubt:
+            self._window.move(permit.leaves, until)
         if probe:
             self._pump()
-        elif self._timer is not None and permit.counts_until < self._timer.when():
+        elif self._timer is not None and until < self._timer.when():
             self._rearm()
-
-    def _keep(self, permit: Permit, margin: float) -> None:
-        assert permit.sent_at is not None
-        permit.counts_until = permit.sent_at + self.rate.period + margin
-        heapq.heappush(self._window, (permit.counts_until, next(self._serial), permit))
 
     def freeze(self, seconds: float) -> None:
         """Let nobody through for ``seconds``, then one call to try."""
@@ -258,13 +249,13 @@ class Bucket:
 
     def succeed(self) -> None:
         """A call has succeeded: a freeze that is over ends for everyone."""
-        if self._thawing and self._frozen_until <= _now() + _TICK:
+        if self._thawing and self._frozen_until <= _now() + TICK:
             self._thawing = False
             self._pump()
 
     @property
     def _used(self) -> int:
-        return self._pending + self._counted
+        return self._pending + self._window.count
 
     async def _slot(self, lane: Lane) -> Permit:
         # a newcomer must not overtake one who was let go a moment ago and has yet to run
@@ -296,8 +287,8 @@ class Bucket:
         # elsewhere in the queue it stays, done, until its turn comes: removing it would cost a scan
 
     def _free(self, now: float) -> bool:
-        self._expire(now)
-        if self._frozen_until > now + _TICK or (self._thawing and self._probing):
+        self._window.expire(now)
+        if self._frozen_until > now + TICK or (self._thawing and self._probing):
             return False
         return self._used < self.limit
 
@@ -312,7 +303,7 @@ class Bucket:
     def _pump(self) -> None:
         """Let go whoever may go now, and set the timer for the next."""
         now = _now()
-        while self._free(now) and self._due(now) <= now + _TICK:
+        while self._free(now) and self._due(now) <= now + TICK:
             waiter = self._next()
             if waiter is None:
                 break
@@ -338,17 +329,6 @@ class Bucket:
                     return waiter
         return None
 
-    def _expire(self, now: float) -> None:
-        window = self._window
-        while window:
-            until, _, permit = window[0]
-            if until == permit.counts_until:
-                if until > now + _TICK:
-                    break
-                permit.counts_until = 0.0
-                self._counted -= 1
-            heapq.heappop(window)
-
     def _rearm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
@@ -359,14 +339,14 @@ class Bucket:
         if not any(self._queues.values()):
             return
         now = _now()
-        if self._frozen_until > now + _TICK:
+        if self._frozen_until > now + TICK:
             when = self._frozen_until
         elif self._thawing and self._probing:
             return  # the probe's end pumps
         elif self._used < self.limit:
             when = self._due(now)
-        elif self._window:
-            when = self._window[0][0]
+        elif (leaving := self._window.leaving(0)) is not None:
+            when = leaving
         else:
             return  # all granted and none sent: the next one sent arms
         self._timer = asyncio.get_running_loop().call_at(when, self._fire)
