@@ -220,9 +220,8 @@ async def test_an_ingest_goes_on_inside_a_file(tmp_path: Path) -> None:
         transfers = Transfers(single_upload_limit=LIMIT, upload_concurrency=1)
         async with sandbox.client(limits=FAST, transfers=transfers) as slow:
             job = asyncio.create_task(run(slow, manifest, tmp_path / "ledger"))
-            while not any(upload.parts for upload in sandbox.account.files.uploads()):
-                await asyncio.sleep(0.005)
-            await asyncio.sleep(0.1)  # the second part waits at the service
+            while not any(b'"etag"' in path.read_bytes() for path in (tmp_path / "ledger.uploads").glob("*.main")):
+                await asyncio.sleep(0.005)  # until the first part is on record; the second waits at the service
             job.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await job
@@ -237,6 +236,18 @@ async def test_an_ingest_goes_on_inside_a_file(tmp_path: Path) -> None:
         assert all(part.times_received == 1 for part in upload.parts.values())
         ingest_data.check(sandbox, tmp_path, rows)
         assert not (tmp_path / "ledger.uploads").exists()
+
+
+async def test_the_folder_of_the_journals_stays_for_the_whole_run(tmp_path: Path) -> None:
+    """The end of one file does not take it away from another that is about to begin."""
+    rows = ingest_data.write_rows(tmp_path, 2, large=(0, 1), large_size=12_000_000)
+    manifest = await check_manifest(ingest_data.write_manifest(tmp_path, rows))
+    folder = tmp_path / "ledger.uploads"
+    seen: list[bool] = []
+    async with service() as (_, zra):
+        await run(zra, manifest, tmp_path / "ledger", on_outcome=lambda _: seen.append(folder.exists()))
+    assert seen == [True, True]
+    assert not folder.exists()
 
 
 async def test_every_kind_of_source(tmp_path: Path) -> None:

@@ -95,6 +95,8 @@ async def ingest(client: ZRAClient, items: Items, plan: IngestPlan, tell: OnEven
                 run.analyses.close()
         except BaseExceptionGroup as failures:
             raise first_of(failures) from None  # the first is why the others were stopped
+        finally:
+            run.tidy()
     return run.report(time.monotonic() - began)
 
 
@@ -155,6 +157,10 @@ class Run:
             sent=self._outcomes.sent,
             seconds=seconds,
         )
+
+    def tidy(self) -> None:
+        """Leave nothing behind that no later run needs."""
+        self._carrier.tidy()
 
     async def work(self, feed: Feed) -> None:
         """Take items until there are no more, or until the run is stopped."""

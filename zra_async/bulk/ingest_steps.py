@@ -164,13 +164,20 @@ class Carrier:
     def _journal(self, entry: Entry) -> Path:
         """Each beginning of an item has its own, for one file at a time."""
         name = hashlib.blake2b(entry.key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-        folder = self.ledger.path.with_name(self.ledger.path.name + ".uploads")
-        return folder / f"{name}.{entry.generation}.{entry.step}"
+        return self._journals / f"{name}.{entry.generation}.{entry.step}"
+
+    @property
+    def _journals(self) -> Path:
+        return self.ledger.path.with_name(self.ledger.path.name + ".uploads")
 
     def _forget(self, entry: Entry) -> None:
         with contextlib.suppress(OSError):
             self._journal(entry).unlink(missing_ok=True)
-            self._journal(entry).parent.rmdir()  # once it is empty
+
+    def tidy(self) -> None:
+        """Remove the folder of the journals if none is left; during a run somebody may be about to use it."""
+        with contextlib.suppress(OSError):
+            self._journals.rmdir()
 
 
 def first_step(item: Checked) -> Step:
