@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.core.clients import TOKEN
@@ -155,7 +155,9 @@ def test_the_government_preset() -> None:
     assert GOVERNMENT.api == "https://api.zoomgov.com/v2"
     assert GOVERNMENT.token == "https://zoomgov.com/oauth/token"
     assert GOVERNMENT.file == ""
-    assert dataclasses.replace(GOVERNMENT, file="https://files.zoomgov.com/v2/").file == "https://files.zoomgov.com/v2"
+    assert (
+        msgspec.structs.replace(GOVERNMENT, file="https://files.zoomgov.com/v2/").file == "https://files.zoomgov.com/v2"
+    )
 
 
 async def test_a_cloud_without_a_file_host() -> None:

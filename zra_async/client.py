@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+
+import msgspec
 
 from zra_async import errors
 from zra_async.api.registry import OPERATIONS
@@ -96,7 +97,7 @@ class ZRAClient(Namespaces):
             changes["lane"] = checked_lane(lane)
         view = object.__new__(type(self))
         view._session = self._session
-        view._options = replace(self._options, **changes)
+        view._options = msgspec.structs.replace(self._options, **changes)
         Namespaces.__init__(view, view, legacy=False)
         return view
 

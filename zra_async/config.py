@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypedDict, get_args
+
+import msgspec
+from msgspec import field
+from msgspec.structs import force_setattr
 
 from zra_async.core.address import checked_url, is_plain_host
 from zra_async.core.auth import TOKEN_URL, ServerToServer
@@ -21,8 +24,7 @@ from zra_async.core.transport import Network
 from zra_async.errors import ConfigurationError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hosts:
+class Hosts(msgspec.Struct, frozen=True, kw_only=True):
     """Where the service lives. Redirects are followed to https hosts at or below the `trusted` domains only."""
 
     api: str = "https://api.zoom.us/v2"
@@ -34,8 +36,8 @@ class Hosts:
         for name in ("api", "file", "token"):
             url = getattr(self, name)
             if url or name != "file":
-                object.__setattr__(self, name, checked_url(name, url))
-        object.__setattr__(self, "trusted", tuple(_checked_domain(domain) for domain in _several(self.trusted)))
+                force_setattr(self, name, checked_url(name, url))
+        force_setattr(self, "trusted", tuple(_checked_domain(domain) for domain in _several(self.trusted)))
 
 
 def _several(domains: Iterable[str]) -> Iterable[str]:
@@ -55,8 +57,7 @@ def _checked_domain(domain: str) -> str:
 GOVERNMENT = Hosts(api="https://api.zoomgov.com/v2", file="", token="https://zoomgov.com/oauth/token")  # noqa: S106
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transfers:
+class Transfers(msgspec.Struct, frozen=True, kw_only=True):
     """How files travel.
 
     `upload_concurrency` is how many parts of all uploads of a client are on their way at once, and
@@ -75,8 +76,7 @@ class Transfers:
             raise ConfigurationError("single_upload_limit must be below 2 GB, from where on the service wants parts")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientConfig:
+class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Everything a client is told, checked when it is made. Times are in seconds.
 
     plan: the account's plan, which sets the rate limits; no call tells it, so the default is the careful "pro".
@@ -108,7 +108,7 @@ class ClientConfig:
         check_share(self.share)
         check_seconds("timeout", self.timeout)
         check_seconds("deadline", self.deadline)
-        object.__setattr__(self, "lane", checked_lane(self.lane))
+        force_setattr(self, "lane", checked_lane(self.lane))
         if isinstance(self.limits, Mapping):
             _check_rates(self.limits)
         if self.transfers.upload_concurrency + self.transfers.download_concurrency > self.network.file.connections:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import replace
 from typing import Any, Literal
+
+import msgspec
 
 from zra_async import errors
 from zra_async.config import ClientConfig
@@ -109,7 +110,7 @@ class Session:
         """Make one call, to ``base`` in place of the configured host."""
         if self._state != "open" or self._pipeline is None:
             raise self._not_open()
-        pipeline = replace(self._pipeline, base=_only(base)) if base else self._pipeline
+        pipeline = msgspec.structs.replace(self._pipeline, base=_only(base)) if base else self._pipeline
         return await pipeline.call(request, options)
 
     async def fetch(self, name: str, link: str, headers: Mapping[str, str]) -> Inflow:

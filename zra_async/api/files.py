@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 from typing import Literal, get_args
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from zra_async.api import checks
@@ -67,7 +67,7 @@ UPLOAD_EVENTS = Operation(
     granular_scopes=_GRANULAR_SCOPES,
 )
 # An upload that was begun twice and never completed costs nothing: the service forgets it after 7 days.
-_CREATE = dataclasses.replace(UPLOAD_EVENTS, retry_safe=True)
+_CREATE = msgspec.structs.replace(UPLOAD_EVENTS, retry_safe=True)
 
 
 class Files(Resource):

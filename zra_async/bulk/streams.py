@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -47,7 +46,7 @@ class StreamSpec:
 _CONVERSATIONS = (conversations.LIST,)
 _TEAMS = (teams.LIST,)
 #: every download asks for a link of its own, since the one that came with the detail may have expired in the queue
-_DOWNLOAD_LINK = dataclasses.replace(conversations.GET, name="conversations.download_recording")
+_DOWNLOAD_LINK = msgspec.structs.replace(conversations.GET, name="conversations.download_recording")
 
 
 def _of_conversation(

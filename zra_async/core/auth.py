@@ -6,7 +6,6 @@ import asyncio
 import base64
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -15,7 +14,7 @@ import msgspec
 from zra_async import errors
 from zra_async.core.address import checked_url
 from zra_async.core.events import Observer, TokenFetched
-from zra_async.core.secret import Secret, hidden
+from zra_async.core.secret import Secret, hidden, partial_repr
 from zra_async.core.tokenstore import MemoryTokenStore, TokenStore
 
 TOKEN_URL = "https://zoom.us/oauth/token"  # noqa: S105 (an address)
@@ -58,8 +57,7 @@ PostForm = Callable[[str, Mapping[str, str], str, float], Awaitable[tuple[int, b
 Spawn = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
 
 
-@dataclass(frozen=True, slots=True)
-class AuthContext:
+class AuthContext(msgspec.Struct, frozen=True):
     """What a client lends its authentication while `is_open`: ways to post forms, start tasks, and tell events."""
 
     post_form: PostForm
@@ -111,8 +109,7 @@ class StaticToken:
         return "StaticToken('***')"
 
 
-@dataclass(frozen=True, slots=True)
-class _Grant:
+class _Grant(msgspec.Struct, frozen=True):
     header: Secret
     expires_at: float
 
@@ -233,21 +230,23 @@ class ServerToServer(_FetchedToken):
         return {"grant_type": "account_credentials", "account_id": self._account_id}
 
 
-@dataclass(frozen=True, slots=True)
-class AuthorizationCode:
+class AuthorizationCode(msgspec.Struct, frozen=True):
     """The end of a sign-in: the code that came back, to be exchanged for the first pair of tokens.
 
     `code_verifier` is the PKCE secret whose S256 challenge went along with the sign-in. A code serves once.
     """
 
-    code: str = field(repr=False)
+    code: str
     redirect_uri: str
-    code_verifier: str = field(default="", repr=False)
+    code_verifier: str = ""
 
     def form(self) -> dict[str, str]:
         """The fields to send to the token endpoint."""
         form = {"grant_type": "authorization_code", "code": Secret(self.code), "redirect_uri": self.redirect_uri}
         return form | ({"code_verifier": Secret(self.code_verifier)} if self.code_verifier else {})
+
+    def __repr__(self) -> str:
+        return partial_repr(self, "redirect_uri")
 
 
 class UserOAuth(_FetchedToken):

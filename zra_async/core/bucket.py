@@ -23,8 +23,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from aiolimiter import AsyncLimiter
-
 from zra_async.core.plans import Rate
 from zra_async.core.window import TICK, Window
 
@@ -102,9 +100,10 @@ class Daily:
 
     def take(self) -> bool:
         """Count one call, unless the day's calls are used up."""
-        if self.over or (self.limit is not None and self.used >= self.limit):
+        used = self.used
+        if self.over or (self.limit is not None and used >= self.limit):
             return False
-        self._used = self.used + 1
+        self._used = used + 1
         return True
 
     def give_back(self) -> None:
@@ -153,6 +152,8 @@ class Bucket:
         self._gate = asyncio.Semaphore(math.ceil(rate.count / _BULK_TURN))
         self._turn = asyncio.Lock()
         self._behind_gate = 0
+        from aiolimiter import AsyncLimiter  # costs an import, which a client makes when it opens
+
         burst = max(1.0, rate.count / 8)
         self._pace = AsyncLimiter(burst, burst * rate.period / rate.count)
 
@@ -174,6 +175,14 @@ class Bucket:
     def frozen_for(self) -> float:
         """For how many seconds nobody is let through."""
         return max(0.0, self._frozen_until - _now())
+
+    def take(self) -> Permit | None:
+        """A slot for an interactive call, if there is one that nobody waits for."""
+        now = _now()
+        # a newcomer must not overtake one who was let go a moment ago and has yet to run
+        if not self._waking and not any(self._queues.values()) and self._next_turn <= now and self._free(now):
+            return self._grant(now)
+        return None
 
     async def acquire(self, lane: Lane) -> Permit:
         """Wait for a slot: in the lane's queue, and for bulk behind its pace as well."""
@@ -258,10 +267,9 @@ class Bucket:
         return self._pending + self._window.count
 
     async def _slot(self, lane: Lane) -> Permit:
-        # a newcomer must not overtake one who was let go a moment ago and has yet to run
-        now = _now()
-        if not self._waking and not any(self._queues.values()) and self._next_turn <= now and self._free(now):
-            return self._grant(now)
+        permit = self.take()
+        if permit is not None:
+            return permit
         waiter: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
         self._queues[lane].append(waiter)
         if self._timer is None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
+
+import msgspec
 
 from zra_async import errors
 from zra_async.core.bucket import Bucket, Daily, Lane, Permit
@@ -17,8 +18,7 @@ from zra_async.core.plans import PLANS, SHARED_DAILY, Plan, Rate
 MARGIN = 0.04
 
 
-@dataclass(frozen=True, slots=True)
-class LimitState:
+class LimitState(msgspec.Struct, frozen=True):
     """One label's bucket at one moment. Times are in seconds."""
 
     label: Label
@@ -93,6 +93,8 @@ class LocalRateLimiter:
         bucket = self._buckets[operation.label]
         if not bucket.daily.take():
             raise self._used_up(operation, bucket)
+        if lane is Lane.INTERACTIVE and (free := bucket.take()) is not None:
+            return free
         try:
             permit = await self._slot(operation, bucket, lane, deadline)
         except BaseException:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, Literal, TypeVar
+
+import msgspec
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -33,8 +33,7 @@ class Host(StrEnum):
     FILE = "file"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Operation(Generic[R]):
+class Operation(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
     """One endpoint, whose answer decodes to `result`.
 
     `path` is relative to the prefix and holds ``{parameters}``. `retry_safe` says that repeating the operation after
@@ -62,8 +61,7 @@ class Operation(Generic[R]):
         return f"{self.method} /{self.prefix}{self.path}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListOperation(Operation[R], Generic[R, T]):
+class ListOperation(Operation[R], Generic[R, T], frozen=True, kw_only=True):
     """An endpoint that answers in pages of `items`, whose size may be `min_page_size` to `max_page_size`."""
 
     items: Callable[[R], Sequence[T]]
@@ -76,4 +74,4 @@ Op = TypeVar("Op", bound="Operation[Any]")
 
 def deprecated_twin(operation: Op) -> Op:
     """The same row under the deprecated ``/iq`` prefix."""
-    return dataclasses.replace(operation, prefix="iq", name=f"legacy.{operation.name}")
+    return msgspec.structs.replace(operation, prefix="iq", name=f"legacy.{operation.name}")

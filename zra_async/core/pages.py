@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+import msgspec
+
 from zra_async import errors
+from zra_async.core.secret import partial_repr
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
+class Page(msgspec.Struct, Generic[T], frozen=True):
     """One page: its `items`, the token of the page after it ("" on the last one), and the whole `answer`."""
 
     items: Sequence[T]
     next_page_token: str
-    answer: Any = field(repr=False)
+    answer: Any
+
+    def __repr__(self) -> str:
+        return partial_repr(self, "items", "next_page_token")
 
 
 FetchPage = Callable[[str], Awaitable[Page[T]]]

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from msgspec import field
 
 from zra_async import errors
 from zra_async.core import events
 from zra_async.core.auth import Auth
 from zra_async.core.bucket import Lane, Permit
 from zra_async.core.limits import RateLimiter
-from zra_async.core.operation import Host
+from zra_async.core.operation import Host, Operation
 from zra_async.core.redirects import REDIRECTS, Route
 from zra_async.core.retry import Attempts, RetryPolicy, Stop, Wait
 from zra_async.core.transport import Transport
 from zra_async.core.wire import Reply, Request, failure
 
+_NONE_YET = Attempts()
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CallOptions:
+
+class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Bounds of a call: `timeout` seconds for one attempt, `deadline` seconds for all of it, and its lane."""
 
     timeout: float | None = 30.0
@@ -28,18 +33,19 @@ class CallOptions:
     lane: Lane = Lane.INTERACTIVE
 
 
-@dataclass(slots=True)
-class _Progress:
-    """What one call has been through."""
+class _Progress(msgspec.Struct):
+    """What one call has been through. Times are those of the event loop."""
 
+    clock: Callable[[], float]
+    started: float
     attempt: int = 0
     status: int | None = None
     tracking_id: str = ""
     in_doubt: bool = False  #: an attempt has left and its answer is outstanding
+    error: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pipeline:
+class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     """What every call of a client goes through."""
 
     transport: Transport
@@ -53,48 +59,49 @@ class Pipeline:
 
     async def call(self, request: Request, options: CallOptions) -> Reply:
         """Send ``request`` until it succeeds, fails for good, or its deadline has come."""
-        progress = _Progress()
-        started = _now()
-        deadline = None if options.deadline is None else started + options.deadline
-        problem: BaseException | None = None
-        clock = asyncio.timeout_at(deadline)
+        clock = asyncio.get_running_loop().time
+        progress = _Progress(clock, clock())
         try:
-            async with clock:
-                if not request.operation.exclusive:
-                    return await self._until_done(request, options, deadline, progress)
-                async with self.structure:
-                    return await self._until_done(request, options, deadline, progress)
-        except TimeoutError as late:
-            if not clock.expired():
-                problem = late
-                raise
-            problem = self._too_late(request, options, progress)
-            raise problem from None
-        except BaseException as other:
-            problem = other
+            if options.deadline is None and not request.operation.exclusive:
+                return await self._until_done(request, options, None, progress)
+            return await self._in_bounds(request, options, progress)
+        except BaseException as problem:
+            progress.error = type(problem).__name__
             raise
         finally:
             self.observe(
                 events.CallDone(
                     request.operation.name,
                     progress.attempt,
-                    _now() - started,
+                    clock() - progress.started,
                     progress.status,
                     progress.tracking_id,
-                    type(problem).__name__ if problem else None,
+                    progress.error,
                 )
             )
+
+    async def _in_bounds(self, request: Request, options: CallOptions, progress: _Progress) -> Reply:
+        """Keep the deadline of a call, and calls that must not overlap apart."""
+        deadline = None if options.deadline is None else progress.started + options.deadline
+        bounds = asyncio.timeout_at(deadline)
+        try:
+            async with bounds, self.structure if request.operation.exclusive else contextlib.nullcontext():
+                return await self._until_done(request, options, deadline, progress)
+        except TimeoutError:
+            if not bounds.expired():
+                raise
+            raise self._too_late(request, options, progress) from None
 
     async def _until_done(
         self, request: Request, options: CallOptions, deadline: float | None, progress: _Progress
     ) -> Reply:
         operation = request.operation
-        attempts = Attempts()
+        attempts = _NONE_YET
         route = self._route(request)
         renewed = False
         while True:
             # every attempt pays, and a token cannot expire in the queue because it is asked for after the wait
-            permit = await self._admit(request, options, deadline)
+            permit = await self._admit(operation, options, deadline, progress)
             try:
                 header = await self.auth.header()
                 outcome = await self._attempt(request, options, route, header, permit, progress)
@@ -130,12 +137,14 @@ class Pipeline:
             route = self._route(request)
             await self._pause(request, decision, error, deadline, progress)
 
-    async def _admit(self, request: Request, options: CallOptions, deadline: float | None) -> Permit:
-        asked = _now()
-        permit = await self.limits.acquire(request.operation, options.lane, deadline)
-        waited = _now() - asked
+    async def _admit(
+        self, operation: Operation[Any], options: CallOptions, deadline: float | None, progress: _Progress
+    ) -> Permit:
+        asked = progress.clock()
+        permit = await self.limits.acquire(operation, options.lane, deadline)
+        waited = progress.clock() - asked
         if waited > 0.001:
-            self.observe(events.LimitWaited(request.operation.name, request.operation.label.value, waited))
+            self.observe(events.LimitWaited(operation.name, operation.label.value, waited))
         return permit
 
     async def _attempt(
@@ -149,7 +158,7 @@ class Pipeline:
     ) -> Reply | errors.CallError:
         progress.attempt += 1
         progress.status, progress.in_doubt = None, False
-        started = _now()
+        started = progress.clock()
 
         def on_sent() -> None:
             permit.sent()
@@ -171,7 +180,9 @@ class Pipeline:
             return reply
         finally:
             self.observe(
-                events.AttemptDone(request.operation.name, progress.attempt, _now() - started, progress.status)
+                events.AttemptDone(
+                    request.operation.name, progress.attempt, progress.clock() - started, progress.status
+                )
             )
 
     async def _pause(
@@ -189,7 +200,7 @@ class Pipeline:
         )
         if _concerns_all(error):
             return  # the next round of the loop queues behind the freeze
-        if deadline is not None and _now() + decision.delay > deadline:
+        if deadline is not None and progress.clock() + decision.delay > deadline:
             raise error
         await asyncio.sleep(decision.delay)
 
@@ -207,7 +218,3 @@ class Pipeline:
 def _concerns_all(error: errors.CallError) -> bool:
     """Whether a whole label is refused, and not one call or one resource."""
     return isinstance(error, errors.RateLimited) and error.kind != "concurrent"
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

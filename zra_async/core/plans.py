@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from zra_async import errors
 from zra_async.core.operation import Label
@@ -12,8 +13,7 @@ from zra_async.core.operation import Label
 Plan = Literal["free", "pro", "business"]
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(msgspec.Struct, frozen=True):
     """At most `count` calls in any `period` seconds, and `per_day` calls from midnight to midnight UTC."""
 
     count: int

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Literal
+
+import msgspec
 
 from zra_async import errors
 from zra_async.core.operation import Operation
@@ -48,8 +49,7 @@ def _instant(text: str, now: datetime) -> datetime:
     return parsedate_to_datetime(text)
 
 
-@dataclass(frozen=True, slots=True)
-class Attempts:
+class Attempts(msgspec.Struct, frozen=True):
     """What one call has been through so far."""
 
     rate: int = 0
@@ -64,11 +64,11 @@ class Attempts:
 
     def after(self, cause: Cause, *, ambiguous: bool) -> Attempts:
         """The same with one more failure."""
-        return replace(self, **{cause: getattr(self, cause) + 1, "ambiguous": self.ambiguous or ambiguous})
+        once_more = {cause: getattr(self, cause) + 1, "ambiguous": self.ambiguous or ambiguous}
+        return msgspec.structs.replace(self, **once_more)
 
 
-@dataclass(frozen=True, slots=True)
-class Wait:
+class Wait(msgspec.Struct, frozen=True):
     """Repeat the call after `delay` seconds."""
 
     delay: float
@@ -76,15 +76,13 @@ class Wait:
     ambiguous: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(msgspec.Struct, frozen=True):
     """Give up with `error`; None means that the failure turned out to be a success."""
 
     error: errors.CallError | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
+class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How often and how patiently a call is repeated.
 
     Every cause has a budget of its own: `rate` repeats after a 429, `server` after a 5xx, `transport` after a broken

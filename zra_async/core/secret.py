@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+import msgspec
+
 T = TypeVar("T")
 
 
@@ -28,3 +30,8 @@ class SecretBytes(bytes):
 def hidden(value: T) -> T | Secret:
     """The same value, as a `Secret` where it is a text; what is no text at all is refused by those who check it."""
     return Secret(value) if isinstance(value, str) else value
+
+
+def partial_repr(struct: msgspec.Struct, *names: str) -> str:
+    """A ``repr`` of some fields, for a structure whose others must not be shown."""
+    return f"{type(struct).__name__}({', '.join(f'{name}={getattr(struct, name)!r}' for name in names)})"

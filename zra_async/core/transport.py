@@ -13,14 +13,15 @@ import ssl
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+import msgspec
 from aiohttp import hdrs, payload
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.connector import Connection
+from msgspec import field
 from yarl import URL
 
 from zra_async import errors
@@ -28,15 +29,14 @@ from zra_async.core.address import Address
 from zra_async.core.form import BytesBody
 from zra_async.core.operation import Host
 from zra_async.core.outflow import Outflow, Writer
-from zra_async.core.secret import SecretBytes
+from zra_async.core.secret import SecretBytes, partial_repr
 from zra_async.core.wire import Body, Reply, Request
 
 _CHUNK = 256 * 1024
 _DOWNLOAD_BUFFER = 512 * 1024  #: what an `Inflow` holds at most before it stops the connection
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pool:
+class Pool(msgspec.Struct, frozen=True, kw_only=True):
     """The connections to one host. Times are in seconds.
 
     `connections` is how many may be open at once; `connect_timeout` bounds getting one, from the pool or anew;
@@ -54,8 +54,7 @@ class Pool:
             raise errors.ConfigurationError("a pool needs at least one connection, and its timeouts must be positive")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Network:
+class Network(msgspec.Struct, frozen=True, kw_only=True):
     """How the client reaches the network.
 
     A `connector` of your own serves both pools, stays yours to close, and leaves their `connections` and `ssl` to you.
@@ -66,7 +65,7 @@ class Network:
     api: Pool = field(default_factory=Pool)
     file: Pool = field(default_factory=lambda: Pool(connections=32, read_timeout=120.0))
     connector: aiohttp.BaseConnector | None = None
-    proxy: str | None = field(default=None, repr=False)
+    proxy: str | None = None
     ssl: ssl.SSLContext | bool = True
     trust_env: bool = False
     trace_configs: Sequence[aiohttp.TraceConfig] = ()
@@ -76,6 +75,9 @@ class Network:
     def __post_init__(self) -> None:
         if self.connector is not None and self.ssl is not True:
             raise errors.ConfigurationError("a connector of your own brings its own ssl: give ssl to the connector")
+
+    def __repr__(self) -> str:
+        return partial_repr(self, *(name for name in self.__struct_fields__ if name != "proxy"))
 
 
 class _BodyPayload(payload.Payload):

@@ -5,18 +5,19 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from string import Formatter
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, unquote
 
 import msgspec
+from msgspec import field
 
 from zra_async import errors
 from zra_async.core.lenient import LenientDecoder
 from zra_async.core.operation import Label, Operation
 from zra_async.core.retry import parse_retry_after
+from zra_async.core.secret import partial_repr
 
 R = TypeVar("R")
 JSON = "application/json"
@@ -43,24 +44,25 @@ class Body(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """One call as it goes over the wire; every attempt sends the same bytes."""
 
     operation: Operation[Any]
     target: str  #: encoded path and query, from the prefix on
-    body: bytes | Body | None = field(default=None, repr=False)
+    body: bytes | Body | None = None
     content_type: str = JSON
-    query: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    query: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def __repr__(self) -> str:
+        return partial_repr(self, "operation", "target", "content_type")
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """One complete answer. `headers` is case-insensitive."""
 
     status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    headers: Mapping[str, str]
+    body: bytes
     url: str = ""  #: where the answer came from, without its query
 
     @property
@@ -71,7 +73,10 @@ class Reply:
     def without(self, secret: str) -> Reply:
         """The same, with ``secret`` blotted out of the body: some pages repeat the request that they refuse."""
         known = secret.encode()
-        return replace(self, body=self.body.replace(known, b"***")) if known in self.body else self
+        return msgspec.structs.replace(self, body=self.body.replace(known, b"***")) if known in self.body else self
+
+    def __repr__(self) -> str:
+        return partial_repr(self, "status", "url")
 
 
 class _Envelope(msgspec.Struct):
@@ -94,7 +99,7 @@ def quote_path_value(value: str) -> str:
     The service decodes the path before it routes it, so a slash that was encoded once would split the value.
     """
     once = quote(value, safe="")
-    return quote(once, safe="") if "/" in value else once
+    return once.replace("%", "%25") if "/" in value else once
 
 
 def format_time(value: datetime) -> str:
@@ -130,7 +135,7 @@ def encode(
     try:
         texts = {name: query_text(value) for name, value in (query or {}).items() if value is not None}
         if texts:
-            target += "?" + "&".join(f"{quote(name, safe='')}={quote(text, safe='')}" for name, text in texts.items())
+            target += "?" + "&".join(f"{_quoted_name(name)}={quote(text, safe='')}" for name, text in texts.items())
         if body is None:
             return Request(operation, target, query=texts)
         if isinstance(body, (bytes, bytearray, memoryview)):
@@ -146,6 +151,11 @@ def encode(
         raise errors.InvalidArgument(f"{operation.name}: a value cannot be sent: {problem}") from None
 
 
+@functools.lru_cache(maxsize=256)
+def _quoted_name(name: str) -> str:
+    return quote(name, safe="")
+
+
 def _plain(value: object) -> str:
     """What msgspec does not know by itself: a text of a kind of its own, such as a `Secret`."""
     if isinstance(value, str):
@@ -154,13 +164,14 @@ def _plain(value: object) -> str:
 
 
 def _route(operation: Operation[Any], path: Mapping[str, object]) -> str:
-    values = {name: quote_path_value(_path_value(name, value)) for name, value in path.items()}
     names = _names_in(operation.path)
-    if missing := names - values.keys():
+    if missing := names - path.keys():
         raise errors.InvalidArgument(f"{operation.name}: {', '.join(sorted(missing))} is missing in path")
-    if unknown := values.keys() - names:
+    if unknown := path.keys() - names:
         raise errors.InvalidArgument(f"{operation.name}: its path has no {', '.join(sorted(unknown))}")
-    return operation.path.format_map(values)
+    if not names:
+        return operation.path
+    return operation.path.format_map({name: quote_path_value(_path_value(name, path[name])) for name in path})
 
 
 @functools.cache

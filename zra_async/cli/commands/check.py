@@ -72,7 +72,7 @@ class WatchedAuth:
                 self.scopes = _scopes_in(body)
             return status, body
 
-        self._auth.bind(dataclasses.replace(context, post_form=post))
+        self._auth.bind(msgspec.structs.replace(context, post_form=post))
 
     async def header(self) -> Secret:
         """The header of a good token."""
