@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
@@ -317,14 +317,14 @@ class ZRAClient(Namespaces):
 
         return Pages(operation.name, fetch, self._session.spawn, cursor=cursor)
 
-    async def _send(
+    def _send(
         self,
         operation: Operation[Any],
         path: Mapping[str, str] | None,
         query: Mapping[str, object] | None,
         body: object,
-    ) -> wire.Reply:
-        return await self._session.send(wire.encode(operation, path=path, query=query, body=body), self._options)
+    ) -> Awaitable[wire.Reply]:
+        return self._session.send(wire.encode(operation, path=path, query=query, body=body), self._options)
 
     async def _call_by_name(self, name: str, arguments: Mapping[str, Any]) -> Any:
         _row(name)

@@ -76,6 +76,8 @@ class Session:
             if tasks:
                 await asyncio.wait(tasks)
         finally:
+            if self._pipeline is not None:
+                self._pipeline.watch.close()
             await self._transport.close()
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
@@ -106,12 +108,12 @@ class Session:
             raise self._not_open()
         return self._limits
 
-    async def send(self, request: wire.Request, options: CallOptions, *, base: str = "") -> wire.Reply:
+    def send(self, request: wire.Request, options: CallOptions, *, base: str = "") -> Coroutine[Any, Any, wire.Reply]:
         """Make one call, to ``base`` in place of the configured host."""
         if self._state != "open" or self._pipeline is None:
             raise self._not_open()
         pipeline = msgspec.structs.replace(self._pipeline, base=_only(base)) if base else self._pipeline
-        return await pipeline.call(request, options)
+        return pipeline.call(request, options)
 
     async def fetch(self, name: str, link: str, headers: Mapping[str, str]) -> Inflow:
         """Ask for what a link points to, without authorization unless it is in ``headers``."""

@@ -89,15 +89,15 @@ class Resource:
         self._caller = caller
         self._legacy = legacy
 
-    async def _call(
+    def _call(
         self,
         operation: Operation[R],
         path: Mapping[str, str] | None = None,
         *,
         query: Mapping[str, object] | None = None,
         body: object = None,
-    ) -> R:
-        return await self._caller.call(self._row(operation), path=path, query=query, body=body)
+    ) -> Awaitable[R]:
+        return self._caller.call(self._row(operation), path=path, query=query, body=body)
 
     def _list(
         self,

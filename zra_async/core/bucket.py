@@ -56,8 +56,7 @@ class Permit:
     def sent(self) -> None:
         """Count the attempt from this moment on."""
         if self._open and self.sent_at is None:
-            self.sent_at = _now()
-            self._bucket.count(self)
+            self.sent_at, self.leaves = self._bucket.count()
 
     def release(self) -> None:
         """Give the permit back; an attempt that was never sent costs nothing."""
@@ -80,28 +79,27 @@ class Daily:
         self.limit = limit
         self._clock = clock
         self._used = 0
-        self._day = clock().date()
+        self._begins, self._ends = _day_of(clock())
         self._closed_until: datetime | None = None  # the service said that its day is used up
 
     @property
     def over(self) -> bool:
         """Whether the service has refused this day's next call."""
-        if self._closed_until is not None and self._clock() >= self._closed_until:
-            self._closed_until = None
-        return self._closed_until is not None
+        return self._closed_until is not None and self._clock() < self._closed_until
 
     @property
     def used(self) -> int:
         """Calls since midnight UTC."""
-        today = self._clock().date()
-        if today != self._day:
-            self._day, self._used = today, 0
+        now = self._clock()
+        if not self._begins <= now < self._ends:
+            self._begins, self._ends = _day_of(now)
+            self._used = 0
         return self._used
 
     def take(self) -> bool:
         """Count one call, unless the day's calls are used up."""
         used = self.used
-        if self.over or (self.limit is not None and used >= self.limit):
+        if (self.limit is not None and used >= self.limit) or self.over:
             return False
         self._used = used + 1
         return True
@@ -122,10 +120,12 @@ class Daily:
 
     def resets_at(self) -> datetime:
         """When calls are possible again: when the service said, or the next midnight UTC."""
-        if self._closed_until is not None:
-            return self._closed_until
-        now = self._clock()
-        return datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), UTC)
+        return self._closed_until if self.over and self._closed_until else _day_of(self._clock())[1]
+
+
+def _day_of(now: datetime) -> tuple[datetime, datetime]:
+    begins = datetime.combine(now.date(), datetime.min.time(), UTC)
+    return begins, begins + timedelta(days=1)
 
 
 class Bucket:
@@ -136,6 +136,7 @@ class Bucket:
         self.limit = rate.count
         self.daily = daily
         self.refused = 0
+        self._now: Callable[[], float] = self._first_look
         self._margin = margin
         self._doubt = max(margin, _DOUBT)  # how long after its sending a call may be counted
         self._quickest = math.inf  # answer of late, in seconds
@@ -157,6 +158,10 @@ class Bucket:
         burst = max(1.0, rate.count / 8)
         self._pace = AsyncLimiter(burst, burst * rate.period / rate.count)
 
+    def _first_look(self) -> float:
+        self._now = asyncio.get_running_loop().time  # a limiter may be made before there is a loop
+        return self._now()
+
     @property
     def waiting(self) -> dict[Lane, int]:
         """How many callers wait in each lane."""
@@ -168,17 +173,17 @@ class Bucket:
     @property
     def in_window(self) -> int:
         """How many calls count towards the limit now."""
-        self._window.expire(_now())
+        self._window.expire(self._now())
         return self._used
 
     @property
     def frozen_for(self) -> float:
         """For how many seconds nobody is let through."""
-        return max(0.0, self._frozen_until - _now())
+        return max(0.0, self._frozen_until - self._now())
 
     def take(self) -> Permit | None:
         """A slot for an interactive call, if there is one that nobody waits for."""
-        now = _now()
+        now = self._now()
         # a newcomer must not overtake one who was let go a moment ago and has yet to run
         if not self._waking and not any(self._queues.values()) and self._next_turn <= now and self._free(now):
             return self._grant(now)
@@ -204,7 +209,7 @@ class Bucket:
 
     def least_wait(self, lane: Lane) -> float:
         """A lower bound of how long a newcomer waits, in seconds."""
-        now = _now()
+        now = self._now()
         self._window.expire(now)
         wait = max(0.0, self._frozen_until - now)
         waiting = self.waiting
@@ -218,13 +223,14 @@ class Bucket:
         first = 0.0 if leaving is None else max(0.0, leaving - now - (self._doubt - self._margin))
         return max(wait, windows * window + first)
 
-    def count(self, permit: Permit) -> None:
-        """A granted call has been sent."""
-        assert permit.sent_at is not None
+    def count(self) -> tuple[float, int]:
+        """A granted call is sent now; it will leave the window at the moment that is returned as well."""
+        now = self._now()
         self._pending -= 1
-        permit.leaves = self._window.add(permit.sent_at + self.rate.period + self._doubt)
+        leaves = self._window.add(now + self.rate.period + self._doubt)
         if self._timer is None:
             self._arm()
+        return now, leaves
 
     def finish(self, permit: Permit, *, probe: bool) -> None:
         """A granted call is over; one that was never sent frees its slot at once."""
@@ -235,7 +241,7 @@ class Bucket:
             self._next_turn -= self.rate.period / self.limit
             self._pump()
             return
-        took = _now() - permit.sent_at
+        took = self._now() - permit.sent_at
         self._quickest = min(took, self._quickest + _FORGET)
         late = took - self._quickest
         until = permit.sent_at + self.rate.period + max(self._margin, late)
@@ -248,7 +254,7 @@ class Bucket:
 
     def freeze(self, seconds: float) -> None:
         """Let nobody through for ``seconds``, then one call to try."""
-        self._frozen_until = max(self._frozen_until, _now() + seconds)
+        self._frozen_until = max(self._frozen_until, self._now() + seconds)
         self._thawing = True
         self._rearm()
 
@@ -258,7 +264,7 @@ class Bucket:
 
     def succeed(self) -> None:
         """A call has succeeded: a freeze that is over ends for everyone."""
-        if self._thawing and self._frozen_until <= _now() + TICK:
+        if self._thawing and self._frozen_until <= self._now() + TICK:
             self._thawing = False
             self._pump()
 
@@ -310,7 +316,7 @@ class Bucket:
 
     def _pump(self) -> None:
         """Let go whoever may go now, and set the timer for the next."""
-        now = _now()
+        now = self._now()
         while self._free(now) and self._due(now) <= now + TICK:
             waiter = self._next()
             if waiter is None:
@@ -346,7 +352,7 @@ class Bucket:
     def _arm(self) -> None:
         if not any(self._queues.values()):
             return
-        now = _now()
+        now = self._now()
         if self._frozen_until > now + TICK:
             when = self._frozen_until
         elif self._thawing and self._probing:
@@ -362,7 +368,3 @@ class Bucket:
     def _fire(self) -> None:
         self._timer = None
         self._pump()
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -107,6 +107,8 @@ def log_event(event: Event, /) -> None:
 
 def quiet(observer: Observer) -> Observer:
     """Guard calls against an observer that fails: its error is logged once a type, and the call goes on."""
+    if observer is log_event:
+        return observer  # logging looks after its own failures
     complained: set[type] = set()
 
     def observe(event: Event, /) -> None:

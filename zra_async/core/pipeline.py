@@ -14,6 +14,7 @@ from msgspec import field
 from zra_async import errors
 from zra_async.core import events
 from zra_async.core.auth import Auth
+from zra_async.core.bound import Bound, Watch
 from zra_async.core.bucket import Lane, Permit
 from zra_async.core.limits import RateLimiter
 from zra_async.core.operation import Host, Operation
@@ -41,8 +42,15 @@ class _Progress(msgspec.Struct):
     attempt: int = 0
     status: int | None = None
     tracking_id: str = ""
+    permit: Permit | None = None
     in_doubt: bool = False  #: an attempt has left and its answer is outstanding
     error: str | None = None
+
+    def leave(self) -> None:
+        """The present attempt is on its way."""
+        assert self.permit is not None
+        self.permit.sent()
+        self.in_doubt = True
 
 
 class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +63,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     base: Callable[[Host], str]
     trusted: Sequence[str]
     observe: events.Observer
+    watch: Watch = field(default_factory=Watch)
     structure: asyncio.Lock = field(default_factory=asyncio.Lock)  #: team create, delete and move never overlap
 
     async def call(self, request: Request, options: CallOptions) -> Reply:
@@ -157,33 +166,27 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
         progress: _Progress,
     ) -> Reply | errors.CallError:
         progress.attempt += 1
-        progress.status, progress.in_doubt = None, False
+        progress.status, progress.in_doubt, progress.permit = None, False, permit
         started = progress.clock()
-
-        def on_sent() -> None:
-            permit.sent()
-            progress.in_doubt = True
-
-        clock = asyncio.timeout(options.timeout)
+        bound = Bound(self.watch, options.timeout)
         try:
-            async with clock:
-                reply = await self.transport.send(request, route.url, header, timeout=options.timeout, on_sent=on_sent)
+            with bound:
+                reply = await self.transport.send(
+                    request, route.url, header, timeout=options.timeout, on_sent=progress.leave
+                )
             progress.status, progress.tracking_id, progress.in_doubt = reply.status, reply.tracking_id, False
         except errors.CallError as error:
             return error
         except TimeoutError:
-            if not clock.expired():
+            if not bound.expired:
                 raise
             text = f"no answer within {options.timeout} s"
             return errors.AttemptTimeout(request.operation.name, text, sent=progress.in_doubt)
         else:
             return reply
         finally:
-            self.observe(
-                events.AttemptDone(
-                    request.operation.name, progress.attempt, progress.clock() - started, progress.status
-                )
-            )
+            seconds = progress.clock() - started
+            self.observe(events.AttemptDone(request.operation.name, progress.attempt, seconds, progress.status))
 
     async def _pause(
         self,

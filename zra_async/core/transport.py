@@ -12,20 +12,19 @@ import os
 import ssl
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from contextvars import ContextVar
-from typing import Any, cast
+from typing import cast
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import msgspec
 from aiohttp import hdrs, payload
 from aiohttp.abc import AbstractStreamWriter
-from aiohttp.connector import Connection
 from msgspec import field
 from yarl import URL
 
 from zra_async import errors
 from zra_async.core.address import Address
+from zra_async.core.exchange import Note, NotedRequest, attempt, goes_straight, straight
 from zra_async.core.form import BytesBody
 from zra_async.core.operation import Host
 from zra_async.core.outflow import Outflow, Writer
@@ -184,7 +183,7 @@ class Transport:
             connector=connector,
             connector_owner=network.connector is None,
             cookie_jar=aiohttp.DummyCookieJar(),
-            request_class=_NotedRequest,
+            request_class=NotedRequest,
             trace_configs=[*network.trace_configs],
             timeout=_client_timeout(pool, pool.read_timeout),
             headers={hdrs.USER_AGENT: network.user_agent or _user_agent(), hdrs.ACCEPT: "application/json"},
@@ -204,30 +203,19 @@ class Transport:
         ``on_sent`` is called when the request leaves. Raises `TransportError` or `AnswerTooLarge`.
         """
         target = Address(url)
-        note = _Note(on_sent)
-        headers = {hdrs.AUTHORIZATION: authorization}
-        if request.body is not None:
-            headers[hdrs.CONTENT_TYPE] = request.content_type
-        host = request.operation.host
-        session = self._open_session(host)
+        note = Note(on_sent)
         name = request.operation.name
-        silence = self._pools[host].read_timeout
-        data = _data(request.body, silence)
-        outer = _attempt.set(note)
+        data = _data(request.body, self._pools[request.operation.host].read_timeout)
+        outer = attempt.set(note)
         try:
-            async with session.request(
-                request.operation.method,
-                target.url,
-                data=data,
-                headers=headers,
-                allow_redirects=False,
-                proxy=self._proxy(target.url),
-                timeout=session.timeout if timeout is None or timeout > silence else self._unwatched[host],
-            ) as response:
+            response = await self._respond(request, target.url, data, authorization, timeout)
+            try:
                 note.leave()
                 content = await self._read(response, name)
                 reply = Reply(response.status, response.headers, content, url.partition("?")[0])
                 return reply if reply.status < 400 else reply.without(authorization.partition(" ")[2])
+            finally:
+                response.release()  # which closes a connection that more is to come from
         except (aiohttp.ClientError, OSError, ValueError) as problem:
             sent = note.sent
             if isinstance(data, _BodyPayload):
@@ -236,7 +224,26 @@ class Transport:
                     raise data.failure from None  # no trouble of the network, and no reason to try again
             raise _failure(problem, name, target.host, sent=sent) from None
         finally:
-            _attempt.reset(outer)
+            attempt.reset(outer)
+
+    async def _respond(
+        self, request: Request, url: URL, data: bytes | _BodyPayload | None, authorization: str, timeout: float | None
+    ) -> aiohttp.ClientResponse:
+        host = request.operation.host
+        session = self._open_session(host)
+        headers = session.headers.copy()
+        headers[hdrs.AUTHORIZATION] = authorization
+        unwatched = timeout is not None and timeout <= self._pools[host].read_timeout
+        bounds = self._unwatched[host] if unwatched else session.timeout
+        proxy = self._proxy(url)
+        method = request.operation.method
+        if data is None and proxy is None and goes_straight(session):
+            return await straight(session, method, url, headers, bounds)
+        if data is not None:
+            headers[hdrs.CONTENT_TYPE] = request.content_type
+        return await session.request(
+            method, url, data=data, headers=headers, allow_redirects=False, proxy=proxy, timeout=bounds
+        )
 
     async def fetch(self, name: str, link: str, headers: Mapping[str, str]) -> Inflow:
         """Ask for what ``link`` points to and return once its headers are here; close the `Inflow` in any case.
@@ -318,47 +325,6 @@ class Transport:
         return errors.AnswerTooLarge(
             name, text, status=response.status, tracking_id=response.headers.get("x-zm-trackingid", "")
         )
-
-
-class _Note:
-    """Whether the request of one attempt has left."""
-
-    __slots__ = ("_on_sent", "sent")
-
-    def __init__(self, on_sent: Callable[[], None]) -> None:
-        self.sent = False
-        self._on_sent = on_sent
-
-    def leave(self) -> None:
-        if not self.sent:
-            self.sent = True
-            self._on_sent()
-
-
-_attempt: ContextVar[_Note | None] = ContextVar("_attempt", default=None)
-
-
-class _NotedRequest(aiohttp.ClientRequest):
-    """A request that notes when it leaves: it has a connection, and its first bytes are written.
-
-    A TraceConfig could tell as much, but would cost a sixth of a small call. An attempt is known by its context, since
-    aiohttp hands nothing else through.
-    """
-
-    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
-        if not self.body:
-            _leave()
-        return await super().send(conn)
-
-    async def write_bytes(self, *arguments: Any, **options: Any) -> None:
-        _leave()  # not in `send`: a body is written by a task of its own, together with the headers
-        await super().write_bytes(*arguments, **options)
-
-
-def _leave() -> None:
-    note = _attempt.get()
-    if note is not None:
-        note.leave()
 
 
 def _client_timeout(pool: Pool, read_timeout: float | None) -> aiohttp.ClientTimeout:

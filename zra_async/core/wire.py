@@ -163,34 +163,49 @@ def _plain(value: object) -> str:
     raise TypeError(f"objects of type {type(value).__name__} are no JSON")
 
 
-def _route(operation: Operation[Any], path: Mapping[str, object]) -> str:
-    names = _names_in(operation.path)
-    if missing := names - path.keys():
-        raise errors.InvalidArgument(f"{operation.name}: {', '.join(sorted(missing))} is missing in path")
-    if unknown := path.keys() - names:
-        raise errors.InvalidArgument(f"{operation.name}: its path has no {', '.join(sorted(unknown))}")
-    if not names:
-        return operation.path
-    return operation.path.format_map({name: quote_path_value(_path_value(name, path[name])) for name in path})
+def _route(operation: Operation[Any], path: Mapping[str, str]) -> str:
+    literals, names = _template(operation.path)
+    if path.keys() - names or len(path) < len(names):
+        raise _wrong_names(operation, names, path)
+    route = literals[0]
+    for name, literal in zip(names, literals[1:], strict=True):
+        route += _path_text(name, path[name]) + literal
+    return route
 
 
 @functools.cache
-def _names_in(path: str) -> frozenset[str]:
-    return frozenset(name for _, name, _, _ in Formatter().parse(path) if name)
+def _template(path: str) -> tuple[Sequence[str], Sequence[str]]:
+    """The texts of a path around its values, and the names of these."""
+    pieces = list(Formatter().parse(path))
+    names = [name for _, name, _, _ in pieces if name]
+    literals = [text for text, _, _, _ in pieces]
+    return literals if len(literals) > len(names) else [*literals, ""], names
 
 
-def _path_value(name: str, value: object) -> str:
+def _wrong_names(operation: Operation[Any], names: Sequence[str], path: Mapping[str, object]) -> errors.InvalidArgument:
+    if missing := set(names) - path.keys():
+        return errors.InvalidArgument(f"{operation.name}: {', '.join(sorted(missing))} is missing in path")
+    unknown = path.keys() - set(names)
+    return errors.InvalidArgument(f"{operation.name}: its path has no {', '.join(sorted(unknown))}")
+
+
+def _path_text(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise errors.InvalidArgument(f"{name} must be a text, not {type(value).__name__}")
+    return _quoted_id(name, value)
+
+
+@functools.lru_cache(maxsize=1024)
+def _quoted_id(name: str, value: str) -> str:
+    """An identifier, checked and quoted; most of them are used for several calls in a row."""
     if not value.strip():
         raise errors.InvalidArgument(f"{name} must not be empty")
     if _leads_away(value):
         raise errors.InvalidArgument(f"{name} must not be or hold '.' or '..' as a step: it could change the path")
     try:
-        value.encode()
+        return quote_path_value(value)
     except UnicodeEncodeError:
         raise errors.InvalidArgument(f"{name} holds a lone surrogate, which is not text") from None
-    return value
 
 
 def _leads_away(value: str) -> bool:

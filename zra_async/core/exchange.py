@@ -1,0 +1,99 @@
+"""How a request gets onto a connection: through aiohttp's session, or straight from its pool.
+
+`ClientSession` looks after cookies, redirects, credentials in addresses and more that this client has no use for, which
+makes up a fourth of the price of a small call. A request without a body goes to the connector as the session itself
+would send it there. That side of aiohttp is no public interface: it is used with the versions that it was tested with
+only, and not where something is in place that works on the session, such as tracing, or a mock of its requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
+from typing import Any
+
+import aiohttp
+from aiohttp.connector import Connection
+from multidict import CIMultiDict
+from yarl import URL
+
+_TESTED = ("3.13.", "3.14.")
+_known = aiohttp.__version__.startswith(_TESTED)
+_own_request = aiohttp.ClientSession._request  # pyright: ignore[reportPrivateUsage]
+
+
+class Note:
+    """Whether the request of one attempt has left."""
+
+    __slots__ = ("_on_sent", "sent")
+
+    def __init__(self, on_sent: Callable[[], None]) -> None:
+        self.sent = False
+        self._on_sent = on_sent
+
+    def leave(self) -> None:
+        """Take note that it leaves now, the first time."""
+        if not self.sent:
+            self.sent = True
+            self._on_sent()
+
+
+attempt: ContextVar[Note | None] = ContextVar("attempt", default=None)
+
+
+class NotedRequest(aiohttp.ClientRequest):
+    """A request that notes when it leaves: it has a connection, and its first bytes are written.
+
+    A TraceConfig could tell as much, but would cost a sixth of a small call. An attempt is known by its context, since
+    aiohttp hands nothing else through.
+    """
+
+    def send(self, conn: Connection) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
+        """Write the request; its body follows from a task of its own."""
+        if not self.body:
+            _leave()
+        return super().send(conn)
+
+    def write_bytes(self, *arguments: Any, **options: Any) -> Coroutine[Any, Any, None]:
+        """Write the body, together with the headers."""
+        _leave()
+        return super().write_bytes(*arguments, **options)
+
+
+def _leave() -> None:
+    note = attempt.get()
+    if note is not None:
+        note.leave()
+
+
+def goes_straight(session: aiohttp.ClientSession) -> bool:
+    """Whether `straight` may stand in for this session's own way."""
+    untouched = aiohttp.ClientSession._request is _own_request  # pyright: ignore[reportPrivateUsage]
+    return _known and untouched and not session.trace_configs
+
+
+async def straight(
+    session: aiohttp.ClientSession, method: str, url: URL, headers: CIMultiDict[str], timeout: aiohttp.ClientTimeout
+) -> aiohttp.ClientResponse:
+    """Send a request without a body on a connection of the session's pool; its errors are those of the session."""
+    request = NotedRequest(method, url, headers=headers, loop=asyncio.get_running_loop(), session=session)
+    connector = session.connector
+    assert connector is not None
+    try:
+        connection = await connector.connect(request, traces=[], timeout=timeout)
+    except TimeoutError as late:
+        raise aiohttp.ConnectionTimeoutError from late
+    try:
+        assert connection.protocol is not None
+        connection.protocol.set_response_params(read_until_eof=True, read_timeout=timeout.sock_read)
+        response = await request.send(connection)
+        try:
+            await response.start(connection)
+        except BaseException:
+            response.close()
+            raise
+    except BaseException:
+        connection.close()
+        raise
+    return response
