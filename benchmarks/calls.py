@@ -65,7 +65,7 @@ Key = tuple[str, int, str]
 def main(options: Options) -> Report:
     """Measure every client, and hold ours to its ratios."""
     pin(0)
-    rounds, seconds = (1, 0.15) if options.quick else (5, 1.5)
+    rounds, seconds = (1, 0.15) if options.quick else (9, 0.8)
     runs: dict[Key, list[Run]] = {}
     with served("benchmarks.rig.fast") as server:
         base = f"http://127.0.0.1:{first_line(server)}/v2"

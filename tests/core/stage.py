@@ -12,6 +12,7 @@ from multidict import CIMultiDict
 from tests.core.clients import GET, TOKEN
 from zra_async import StaticToken, errors
 from zra_async.core import wire
+from zra_async.core.bucket import Permit
 from zra_async.core.events import Event
 from zra_async.core.limits import LocalRateLimiter
 from zra_async.core.operation import Operation
@@ -59,7 +60,7 @@ class Stage:
     events: list[Event] = field(default_factory=list)
 
     async def send(
-        self, request: wire.Request, url: str, authorization: str, *, timeout: float | None, on_sent: Callable[[], None]
+        self, request: wire.Request, url: str, authorization: str, *, timeout: float | None, permit: Permit
     ) -> wire.Reply:
         """Play the next outcome."""
         outcome = self.script.pop(0) if self.script else self.otherwise
@@ -67,7 +68,7 @@ class Stage:
         def left() -> None:
             self.sent.append(asyncio.get_running_loop().time())
             self.headers.append(authorization)
-            on_sent()
+            permit.sent()
 
         return await outcome(left)
 

@@ -44,12 +44,13 @@ class Lane(StrEnum):
 class Permit:
     """The right to send one attempt. Say `sent` when its bytes leave, and `release` it in any case."""
 
-    __slots__ = ("_bucket", "_open", "_probe", "leaves", "sent_at")
+    __slots__ = ("_bucket", "_open", "_probe", "leaves", "sent_at", "waited")
 
     def __init__(self, bucket: Bucket, *, probe: bool) -> None:
         self._bucket = bucket
         self._probe = probe
         self._open = True
+        self.waited = 0.0  #: how long it was waited for, in seconds
         self.sent_at: float | None = None
         self.leaves = 0  #: the moment of the window at which it stops to count
 

@@ -9,7 +9,7 @@ only, and not where something is in place that works on the session, such as tra
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from contextvars import ContextVar
 from typing import Any
 
@@ -18,32 +18,18 @@ from aiohttp.connector import Connection
 from multidict import CIMultiDict
 from yarl import URL
 
+from zra_async.core.bucket import Permit
+
 _TESTED = ("3.13.", "3.14.")
 _known = aiohttp.__version__.startswith(_TESTED)
 _own_request = aiohttp.ClientSession._request  # pyright: ignore[reportPrivateUsage]
 
 
-class Note:
-    """Whether the request of one attempt has left."""
-
-    __slots__ = ("_on_sent", "sent")
-
-    def __init__(self, on_sent: Callable[[], None]) -> None:
-        self.sent = False
-        self._on_sent = on_sent
-
-    def leave(self) -> None:
-        """Take note that it leaves now, the first time."""
-        if not self.sent:
-            self.sent = True
-            self._on_sent()
-
-
-attempt: ContextVar[Note | None] = ContextVar("attempt", default=None)
+attempt: ContextVar[Permit | None] = ContextVar("attempt", default=None)  #: with what the present one was permitted
 
 
 class NotedRequest(aiohttp.ClientRequest):
-    """A request that notes when it leaves: it has a connection, and its first bytes are written.
+    """A request that tells its `Permit` when it leaves: it has a connection, and its first bytes are written.
 
     A TraceConfig could tell as much, but would cost a sixth of a small call. An attempt is known by its context, since
     aiohttp hands nothing else through.
@@ -62,9 +48,9 @@ class NotedRequest(aiohttp.ClientRequest):
 
 
 def _leave() -> None:
-    note = attempt.get()
-    if note is not None:
-        note.leave()
+    permit = attempt.get()
+    if permit is not None:
+        permit.sent()
 
 
 def goes_straight(session: aiohttp.ClientSession) -> bool:

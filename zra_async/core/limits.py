@@ -95,6 +95,7 @@ class LocalRateLimiter:
             raise self._used_up(operation, bucket)
         if lane is Lane.INTERACTIVE and (free := bucket.take()) is not None:
             return free
+        asked = _loop_time()
         try:
             permit = await self._slot(operation, bucket, lane, deadline)
         except BaseException:
@@ -104,6 +105,7 @@ class LocalRateLimiter:
             # the service closed the day while this call waited: the queue drains without another request
             permit.release()
             raise self._used_up(operation, bucket)
+        permit.waited = _loop_time() - asked
         return permit
 
     async def _slot(self, operation: Operation[Any], bucket: Bucket, lane: Lane, deadline: float | None) -> Permit:

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 import msgspec
 from msgspec import field
@@ -17,7 +16,7 @@ from zra_async.core.auth import Auth
 from zra_async.core.bound import Bound, Watch
 from zra_async.core.bucket import Lane, Permit
 from zra_async.core.limits import RateLimiter
-from zra_async.core.operation import Host, Operation
+from zra_async.core.operation import Host
 from zra_async.core.redirects import REDIRECTS, Route
 from zra_async.core.retry import Attempts, RetryPolicy, Stop, Wait
 from zra_async.core.transport import Transport
@@ -42,15 +41,13 @@ class _Progress(msgspec.Struct):
     attempt: int = 0
     status: int | None = None
     tracking_id: str = ""
-    permit: Permit | None = None
-    in_doubt: bool = False  #: an attempt has left and its answer is outstanding
+    permit: Permit | None = None  #: of an attempt that is under way
     error: str | None = None
 
-    def leave(self) -> None:
-        """The present attempt is on its way."""
-        assert self.permit is not None
-        self.permit.sent()
-        self.in_doubt = True
+    @property
+    def in_doubt(self) -> bool:
+        """Whether an attempt has left and its answer is outstanding."""
+        return self.permit is not None and self.permit.sent_at is not None
 
 
 class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,8 +107,10 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
         renewed = False
         while True:
             # every attempt pays, and a token cannot expire in the queue because it is asked for after the wait
-            permit = await self._admit(operation, options, deadline, progress)
+            permit = await self.limits.acquire(operation, options.lane, deadline)
             try:
+                if permit.waited:
+                    self.observe(events.LimitWaited(operation.name, operation.label.value, permit.waited))
                 header = await self.auth.header()
                 outcome = await self._attempt(request, options, route, header, permit, progress)
 
@@ -146,16 +145,6 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
             route = self._route(request)
             await self._pause(request, decision, error, deadline, progress)
 
-    async def _admit(
-        self, operation: Operation[Any], options: CallOptions, deadline: float | None, progress: _Progress
-    ) -> Permit:
-        asked = progress.clock()
-        permit = await self.limits.acquire(operation, options.lane, deadline)
-        waited = progress.clock() - asked
-        if waited > 0.001:
-            self.observe(events.LimitWaited(operation.name, operation.label.value, waited))
-        return permit
-
     async def _attempt(
         self,
         request: Request,
@@ -166,15 +155,13 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
         progress: _Progress,
     ) -> Reply | errors.CallError:
         progress.attempt += 1
-        progress.status, progress.in_doubt, progress.permit = None, False, permit
+        progress.status, progress.permit = None, permit
         started = progress.clock()
         bound = Bound(self.watch, options.timeout)
         try:
             with bound:
-                reply = await self.transport.send(
-                    request, route.url, header, timeout=options.timeout, on_sent=progress.leave
-                )
-            progress.status, progress.tracking_id, progress.in_doubt = reply.status, reply.tracking_id, False
+                reply = await self.transport.send(request, route.url, header, timeout=options.timeout, permit=permit)
+            progress.status, progress.tracking_id, progress.permit = reply.status, reply.tracking_id, None
         except errors.CallError as error:
             return error
         except TimeoutError:
@@ -196,7 +183,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
         deadline: float | None,
         progress: _Progress,
     ) -> None:
-        progress.in_doubt = False
+        progress.permit = None
         operation = request.operation
         self.observe(
             events.Retrying(operation.name, progress.attempt, decision.delay, decision.cause, type(error).__name__)

@@ -11,7 +11,7 @@ import io
 import os
 import ssl
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 from urllib.request import getproxies, proxy_bypass
 
@@ -24,7 +24,8 @@ from yarl import URL
 
 from zra_async import errors
 from zra_async.core.address import Address
-from zra_async.core.exchange import Note, NotedRequest, attempt, goes_straight, straight
+from zra_async.core.bucket import Permit
+from zra_async.core.exchange import NotedRequest, attempt, goes_straight, straight
 from zra_async.core.form import BytesBody
 from zra_async.core.operation import Host
 from zra_async.core.outflow import Outflow, Writer
@@ -195,29 +196,28 @@ class Transport:
         return session
 
     async def send(
-        self, request: Request, url: str, authorization: str, *, timeout: float | None, on_sent: Callable[[], None]
+        self, request: Request, url: str, authorization: str, *, timeout: float | None, permit: Permit
     ) -> Reply:
         """Send one attempt to ``url`` and read the whole answer.
 
         The caller ends the attempt after ``timeout`` seconds, so a silence that would last longer is not watched for.
-        ``on_sent`` is called when the request leaves. Raises `TransportError` or `AnswerTooLarge`.
+        ``permit`` is told when the request leaves. Raises `TransportError` or `AnswerTooLarge`.
         """
         target = Address(url)
-        note = Note(on_sent)
         name = request.operation.name
         data = _data(request.body, self._pools[request.operation.host].read_timeout)
-        outer = attempt.set(note)
+        outer = attempt.set(permit)
         try:
             response = await self._respond(request, target.url, data, authorization, timeout)
             try:
-                note.leave()
+                permit.sent()
                 content = await self._read(response, name)
                 reply = Reply(response.status, response.headers, content, url.partition("?")[0])
                 return reply if reply.status < 400 else reply.without(authorization.partition(" ")[2])
             finally:
                 response.release()  # which closes a connection that more is to come from
         except (aiohttp.ClientError, OSError, ValueError) as problem:
-            sent = note.sent
+            sent = permit.sent_at is not None
             if isinstance(data, _BodyPayload):
                 sent = sent and data.complete
                 if data.failure is not None:
