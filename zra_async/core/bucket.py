@@ -186,9 +186,9 @@ class Bucket:
         """A slot for an interactive call, if there is one that nobody waits for."""
         now = self._now()
         # a newcomer must not overtake one who was let go a moment ago and has yet to run
-        if not self._waking and not any(self._queues.values()) and self._next_turn <= now and self._free(now):
-            return self._grant(now)
-        return None
+        if self._next_turn > now or self._waking or any(self._queues.values()) or not self._free(now):
+            return None
+        return self._grant(now)
 
     async def acquire(self, lane: Lane) -> Permit:
         """Wait for a slot: in the lane's queue, and for bulk behind its pace as well."""

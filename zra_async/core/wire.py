@@ -132,6 +132,8 @@ def encode(
     ``body`` becomes JSON, unless it is a `Body`, or bytes that are taken for JSON as they are.
     """
     target = f"/{operation.prefix}{_route(operation, path or {})}"
+    if not query and body is None:
+        return Request(operation, target)
     try:
         texts = {name: query_text(value) for name, value in (query or {}).items() if value is not None}
         if texts:
