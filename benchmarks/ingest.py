@@ -29,6 +29,7 @@ from benchmarks.rig.cores import pin
 from benchmarks.rig.process import Account, first_line, sandbox, served
 from zra_async import ZRAClient
 from zra_async.bulk import IngestItem, IngestReport
+from zra_async.core.limits import MARGIN
 
 KB, MB = 1_000, 1_000_000
 FAR = 0.02  #: seconds until a far service answers
@@ -227,6 +228,6 @@ _NOTES = (
     "By default, four files are on their way at once and sixteen items: that fills the permitted rate (20 files a "
     "second) up to a round trip of 200 ms. The row with 100 at once has as many connections as gather.",
     "The least possible time lets the first windowful of calls go at once and every further one a period later. The "
-    "limiter adds 40 ms to each second for the jitter of the network.",
+    f"limiter adds {MARGIN * 1000:.0f} ms to each second for the jitter of the network.",
     "Each contender is a process of its own, pinned to one core with all its threads; the service has the other.",
 )

@@ -22,6 +22,7 @@ from benchmarks.rig.process import Account, sandbox
 from benchmarks.rig.watched import Record, WatchedLimiter
 from zra_async import Label, LocalRateLimiter, Plan, ZRAClient
 from zra_async.core.bucket import Lane
+from zra_async.core.limits import MARGIN
 from zra_async.core.plans import PLANS
 from zra_async.sandbox.windows import LIMITS, Windows
 
@@ -283,5 +284,6 @@ def _targets(outcomes: Sequence[Outcome], slots: Sequence[int], starved: int) ->
 
 _NOTES = (
     f"{TASKS} tasks per label, all labels of all plans at once. The share is of limit × seconds of load; "
-    "a window that is 40 ms longer than the service's leaves 96.2 %, give or take the calls of one window.",
+    f"a window that is {MARGIN * 1000:.0f} ms longer than the service's leaves {100 / (1 + MARGIN):.1f} %, give or take "
+    "the calls of one window.",
 )

@@ -16,7 +16,7 @@ from zra_async.core.operation import Label, Operation
 from zra_async.core.plans import PLANS, SHARED_DAILY, Plan, Rate
 
 #: how much longer than the service's window our own is, in seconds, for the jitter of the network
-MARGIN = 0.04
+MARGIN = 0.025
 
 
 class LimitState(msgspec.Struct, frozen=True):
