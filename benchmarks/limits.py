@@ -15,6 +15,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+import msgspec
+
 from benchmarks.report import Options, Report, Row, Target, at_least, at_most, progress
 from benchmarks.rig import limiter_cost, virtual
 from benchmarks.rig.cores import pin
@@ -110,7 +112,7 @@ async def _saturate_all(lane: Lane, jitter: bool, seconds: float) -> list[Outcom
 def _account(plan: Plan, jitter: bool) -> Iterator[Account]:
     with sandbox("--plan", plan, "--conversations", "50", "--jitter", str(JITTER if jitter else 0)) as account:
         # the public file host only redirects, which costs a call of the client and none of the server's
-        yield replace(account, hosts=replace(account.hosts, file=account.upload_url()))
+        yield replace(account, hosts=msgspec.structs.replace(account.hosts, file=account.upload_url()))
 
 
 @contextlib.asynccontextmanager
@@ -284,6 +286,6 @@ def _targets(outcomes: Sequence[Outcome], slots: Sequence[int], starved: int) ->
 
 _NOTES = (
     f"{TASKS} tasks per label, all labels of all plans at once. The share is of limit × seconds of load; "
-    f"a window that is {MARGIN * 1000:.0f} ms longer than the service's leaves {100 / (1 + MARGIN):.1f} %, give or take "
-    "the calls of one window.",
+    f"a window that is {MARGIN * 1000:.0f} ms longer than that of the service leaves {100 / (1 + MARGIN):.1f} %, give or "
+    "take the calls of one window.",
 )
