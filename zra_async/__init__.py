@@ -1,6 +1,7 @@
 """The asyncio-native client of the Zoom Revenue Accelerator API."""
 
-from zra_async.api.registry import OPERATIONS
+from typing import TYPE_CHECKING
+
 from zra_async.client import ZRAClient
 from zra_async.config import GOVERNMENT, ClientConfig, Hosts
 from zra_async.core.auth import Auth, AuthorizationCode, ServerToServer, StaticToken, UserOAuth
@@ -13,6 +14,19 @@ from zra_async.core.retry import RetryPolicy
 from zra_async.core.tokenstore import FileTokenStore, MemoryTokenStore, TokenStore
 from zra_async.core.transport import Network, Pool
 from zra_async.core.wire import Reply
+
+if TYPE_CHECKING:
+    from zra_async.api.registry import OPERATIONS
+else:
+
+    def __getattr__(name: str) -> object:
+        """Make the table of all operations when it is first asked for: a client does without, and imports faster."""
+        if name == "OPERATIONS":
+            from zra_async.api.registry import OPERATIONS
+
+            return OPERATIONS
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
 
 __version__ = "0.1.0"
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 import msgspec
 
 from zra_async import errors
-from zra_async.api.registry import OPERATIONS
 from zra_async.config import ClientConfig, ClientOptions, check_seconds, checked_lane, settings_from_env
 from zra_async.core import wire
 from zra_async.core.auth import Auth
@@ -340,6 +339,8 @@ class ZRAClient(Namespaces):
 
 
 def _row(name: str) -> Operation[Any]:
+    from zra_async.api.registry import OPERATIONS  # all resources are imported with it
+
     row = OPERATIONS.get(name)
     if row is None:
         raise errors.InvalidArgument(f"no operation is called {name!r}; the names are in zra_async.OPERATIONS")

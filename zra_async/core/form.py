@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Awaitable, Callable, Mapping
 
 from zra_async.core.wire import Body
@@ -34,7 +34,7 @@ class FileForm:
     """
 
     def __init__(self, content: Body, *, file_name: str, fields: Mapping[str, str]) -> None:
-        boundary = f"zra-{secrets.token_hex(16)}"
+        boundary = f"zra-{os.urandom(16).hex()}"
         self.content_type = f"multipart/form-data; boundary={boundary}"
         self._content = content
         texts = "".join(
