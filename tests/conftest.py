@@ -41,6 +41,11 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         _LEAKS.saw(output_of(report))
 
 
+def pytest_unconfigure() -> None:
+    """Forget the output also where the fixture never ran: beside workers, or without tests."""
+    _LEAKS.close()
+
+
 class _MockedResponse(aiohttp.ClientResponse):
     """aiohttp 3.14 wants a stream writer for each response, which aioresponses does not know of."""
 
