@@ -126,8 +126,8 @@ class StagesNotRegistered(ZRAError):
     """
 
     def __init__(self, stages: Mapping[str, int], registered: Iterable[str], *, sent: bool) -> None:
-        self.stages = dict(stages)
-        self.registered = tuple(sorted(registered))
+        self.stages: dict[str, int] = dict(stages)
+        self.registered: tuple[str, ...] = tuple(sorted(registered))
         shown = ", ".join(f"{stage!r} ({count} deals)" for stage, count in list(self.stages.items())[:20])
         more = f" and {len(self.stages) - 20} more" if len(self.stages) > 20 else ""
         super().__init__(
@@ -190,7 +190,7 @@ class APIError(CallError):
         self.code = code
         self.message = message
         self.tracking_id = tracking_id
-        self.errors = tuple(errors)
+        self.errors: tuple[Mapping[str, Any], ...] = tuple(errors)
         parts = [f"HTTP {status}" + (f", code {code}" if code is not None else "")]
         parts.append(message[:500] or "no message")
         parts += [f"{e.get('field', '?')}: {e.get('message', '')}"[:200] for e in self.errors[:5]]
@@ -231,7 +231,7 @@ class MissingScopes(APIError):
     """The token lacks a scope; any one of `scopes` is enough."""
 
     def __init__(self, operation: str, *, scopes: Sequence[str], **details: Any) -> None:
-        self.scopes = tuple(scopes)
+        self.scopes: tuple[str, ...] = tuple(scopes)
         advice = f"add one of these scopes to the app and fetch a new token: {', '.join(self.scopes) or 'not named'}"
         super().__init__(operation, advice=advice, **details)
 
@@ -360,9 +360,9 @@ class PartlyDone(CallError):
         pending: Sequence[Any],
         cause: BaseException,
     ) -> None:
-        self.done = tuple(done)
-        self.failed = tuple(failed)
-        self.pending = tuple(pending)
+        self.done: tuple[Any, ...] = tuple(done)
+        self.failed: tuple[Any, ...] = tuple(failed)
+        self.pending: tuple[Any, ...] = tuple(pending)
         super().__init__(
             operation,
             f"{len(self.done)} values done, {len(self.failed)} failed, {len(self.pending)} not tried; "

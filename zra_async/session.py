@@ -12,7 +12,7 @@ from zra_async import errors
 from zra_async.config import ClientConfig
 from zra_async.core import wire
 from zra_async.core.auth import Auth, AuthContext
-from zra_async.core.events import quiet
+from zra_async.core.events import Observer, quiet
 from zra_async.core.limits import RateLimiter
 from zra_async.core.operation import Host
 from zra_async.core.pipeline import CallOptions, Pipeline
@@ -31,9 +31,10 @@ class Session:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._limits: RateLimiter | None = None
         self._pipeline: Pipeline | None = None
-        self.uploads = asyncio.Semaphore(config.transfers.upload_concurrency)  #: one slot for each part on its way
-        self.downloads = asyncio.Semaphore(config.transfers.download_concurrency)
-        self.observe = quiet(config.observer)
+        #: one slot for each part on its way
+        self.uploads: asyncio.Semaphore = asyncio.Semaphore(config.transfers.upload_concurrency)
+        self.downloads: asyncio.Semaphore = asyncio.Semaphore(config.transfers.download_concurrency)
+        self.observe: Observer = quiet(config.observer)
 
     async def open(self) -> None:
         """Make the pools and the limits of the running event loop."""

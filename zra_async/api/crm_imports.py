@@ -113,6 +113,8 @@ IMPORT_LEADS = Operation(
 
 
 class _Records(Resource):
+    """What accounts, contacts, deals and leads have in common: they are found by their ids, `MAX_IDS` at a time."""
+
     async def _find(self, operation: Operation[R], parameter: str, values: Sequence[str]) -> list[R]:
         wanted = checked_ids("ids", values)
         return await in_pieces(

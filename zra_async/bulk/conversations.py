@@ -47,7 +47,7 @@ class Conversations:
         recordings: Path | None = None,
     ) -> None:
         self.unchanged_too = unchanged_too
-        self.complete = window.unbounded
+        self.complete: bool = window.unbounded
         self._calls = calls
         self._window = window
         self._recordings = recordings

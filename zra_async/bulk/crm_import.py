@@ -77,7 +77,7 @@ class KindImport:
     """Imports the records of one kind; `counts` is how far it is."""
 
     def __init__(self, run: Run, source: Input, cutter: Cutter, total: int | None) -> None:
-        self.counts = KindReport()
+        self.counts: KindReport = KindReport()
         self._run = run
         self._source = source
         self._kind = source.kind

@@ -19,7 +19,7 @@ from zra_async.bulk.record_files import PathLike, Row
 from zra_async.errors import InvalidArgument, LedgerError
 from zra_async.files.threads import to_the_end
 
-logger = logging.getLogger("zra_async")
+logger: logging.Logger = logging.getLogger("zra_async")
 #: how many failed records a report holds; all of them go to ``failed_to`` and ``on_failed``
 KEPT = 1_000
 

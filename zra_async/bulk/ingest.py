@@ -145,7 +145,7 @@ class Run:
         analysis = plan.analysis if plan.wait_for_analysis else None
         adder = Adder(view.conversations, ledger, plan.settle, plan.patience, analysis)
         self._carrier = Carrier(view.files, adder, ledger, plan.patience, single_limit, self._count_bytes)
-        self.analyses = Analyses(view.conversations, ledger, plan.analysis, self._outcomes.add)
+        self.analyses: Analyses = Analyses(view.conversations, ledger, plan.analysis, self._outcomes.add)
 
     def report(self, seconds: float) -> IngestReport:
         """What has become of the items."""

@@ -82,7 +82,7 @@ class IngestLedger:
     """The memory of an ingest; open it with `open_ledger`."""
 
     def __init__(self, database: Database, run: int) -> None:
-        self.path = database.path
+        self.path: Path = database.path
         self.run = run
         self._database = database
         self._commit = GroupCommit(database)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-logger = logging.getLogger("zra_async")
+logger: logging.Logger = logging.getLogger("zra_async")
 #: how many outcomes a report holds that are no success; all are in the ledger and go to ``on_outcome``
 KEPT = 1_000
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from zra_async.core.events import JobProgress, Observer
 
-logger = logging.getLogger("zra_async")
+logger: logging.Logger = logging.getLogger("zra_async")
 OnEvent = Callable[[JobProgress], None]
 
 

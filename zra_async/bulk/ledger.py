@@ -67,7 +67,7 @@ class Ledger:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-        self.run = 0
+        self.run: int = 0
 
     async def begin(self, parameters: str, now: datetime) -> Run:
         """Begin a run, or go on with the last one if it was not finished and had the same parameters."""

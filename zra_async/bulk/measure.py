@@ -22,7 +22,7 @@ class Measure:
     """Counts from its beginning: seconds, calls, and 429 answers."""
 
     def __init__(self, zra: ZRAClient) -> None:
-        self.calls = Calls(zra)
+        self.calls: Calls = Calls(zra)
         self._zra = zra
         self._started = time.monotonic()
         self._refused_before = self._refused()

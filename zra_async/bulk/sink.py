@@ -50,8 +50,8 @@ class Segment:
     def __init__(self, path: Path, number: int, size: int = 0, records: int = 0) -> None:
         self.path = path
         self.number = number
-        self.size = size
-        self.records = records
+        self.size: int = size
+        self.records: int = records
         self._pending: list[bytes] = []
         self._hash = hashlib.sha256()
         self._fd = os.open(path, _FLAGS, 0o666)

@@ -88,7 +88,7 @@ class Calls:
     """A view of a client that makes the calls of an export, and counts them."""
 
     def __init__(self, zra: ZRAClient) -> None:
-        self.zra = zra.with_options(lane=Lane.BULK, deadline=None)
+        self.zra: ZRAClient = zra.with_options(lane=Lane.BULK, deadline=None)
         self.counts: Counter[Label] = Counter()
 
     async def one(self, operation: Operation[Any], answer: Awaitable[T]) -> T:

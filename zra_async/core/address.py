@@ -20,7 +20,7 @@ class Address:
     __slots__ = ("url",)
 
     def __init__(self, address: str | URL) -> None:
-        self.url = URL(address, encoded=True) if isinstance(address, str) else address
+        self.url: URL = URL(address, encoded=True) if isinstance(address, str) else address
 
     @property
     def host(self) -> str:

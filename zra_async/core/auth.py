@@ -88,7 +88,7 @@ class Auth(Protocol):
 class StaticToken:
     """An access token that you manage yourself; it is used as it is until the service refuses it."""
 
-    api_url = ""
+    api_url: str = ""
 
     def __init__(self, token: str) -> None:
         token = hidden(token)  # this frame may end up in a traceback with its values
@@ -117,7 +117,7 @@ class _Grant(msgspec.Struct, frozen=True):
 class _FetchedToken:
     """The single flight around a token endpoint; subclasses say what to ask it."""
 
-    api_url = ""
+    api_url: str = ""
 
     def __init__(self, client_id: str, client_secret: str, token_url: str | None) -> None:
         self._client_id = client_id

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-logger = logging.getLogger("zra_async")
+logger: logging.Logger = logging.getLogger("zra_async")
 
 
 class CallDone(msgspec.Struct, frozen=True, gc=False):

@@ -19,7 +19,7 @@ class BytesBody:
 
     def __init__(self, data: bytes | bytearray | memoryview) -> None:
         self._data = memoryview(data).cast("B")
-        self.size = self._data.nbytes
+        self.size: int = self._data.nbytes
 
     async def write(self, send: Send) -> None:
         """Send all pieces."""
@@ -35,7 +35,7 @@ class FileForm:
 
     def __init__(self, content: Body, *, file_name: str, fields: Mapping[str, str]) -> None:
         boundary = f"zra-{os.urandom(16).hex()}"
-        self.content_type = f"multipart/form-data; boundary={boundary}"
+        self.content_type: str = f"multipart/form-data; boundary={boundary}"
         self._content = content
         texts = "".join(
             f'--{boundary}\r\nContent-Disposition: form-data; name="{quoted(name)}"\r\n\r\n{value}\r\n'
@@ -44,7 +44,7 @@ class FileForm:
         disposition = f'Content-Disposition: form-data; name="file"; filename="{quoted(file_name)}"'
         self._head = f"{texts}--{boundary}\r\n{disposition}\r\nContent-Type: {content.content_type}\r\n\r\n".encode()
         self._tail = f"\r\n--{boundary}--\r\n".encode()
-        self.size = len(self._head) + content.size + len(self._tail)
+        self.size: int = len(self._head) + content.size + len(self._tail)
 
     async def write(self, send: Send) -> None:
         """Send the fields, the file and the end."""

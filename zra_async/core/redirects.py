@@ -15,7 +15,7 @@ from zra_async.core.operation import Operation
 from zra_async.core.secret import Secret
 from zra_async.core.wire import Reply
 
-logger = logging.getLogger("zra_async")
+logger: logging.Logger = logging.getLogger("zra_async")
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 MOST_HOPS = 5
 
@@ -26,7 +26,7 @@ class Route:
     __slots__ = ("_seen", "_trusted", "url")
 
     def __init__(self, url: str, trusted: Sequence[str]) -> None:
-        self.url = url
+        self.url: str = url
         self._trusted = trusted
         self._seen = [url]
 

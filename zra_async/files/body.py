@@ -24,7 +24,7 @@ class PartBody:
     def __init__(
         self, source: Source, part: Part, *, on_attempt: Callable[[], None], on_sent: Callable[[int], None]
     ) -> None:
-        self.size = part.size
+        self.size: int = part.size
         self._source = source
         self._part = part
         self._on_attempt = on_attempt

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, NoReturn, Protocol, TypeVar
 
 from zra_async import errors
@@ -18,7 +18,7 @@ _MISDIRECTED = 421
 class Sender(Protocol):
     """What is needed of a client's session."""
 
-    async def send(self, request: wire.Request, options: CallOptions, *, base: str = "") -> wire.Reply:
+    def send(self, request: wire.Request, options: CallOptions, *, base: str = "") -> Awaitable[wire.Reply]:
         """Make one call, to ``base`` in place of the configured host."""
         ...
 

@@ -100,7 +100,7 @@ class JournalFile:
     """A journal on disk, locked against others for as long as it is open; every `save` replaces it atomically."""
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(path).absolute()
+        self.path: Path = Path(path).absolute()
         self._lock_path = self.path.with_name(self.path.name + ".lock")
         try:
             self._lock = open_locked(self._lock_path, 0o600, f"the journal {self.path}")

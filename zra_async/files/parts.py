@@ -26,7 +26,7 @@ from zra_async.files.progress import Meter
 from zra_async.files.source import Source, md5_of
 from zra_async.files.threads import to_the_end
 
-logger = logging.getLogger("zra_async")
+logger: logging.Logger = logging.getLogger("zra_async")
 _NAME = "files.upload"
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _MOST_ROUNDS = 3  #: how often a part that arrives damaged is sent
@@ -55,9 +55,9 @@ class PartsUpload:
     """
 
     def __init__(self, state: UploadState, means: Means) -> None:
-        self.state = state
-        self.restarted = ""
-        self.reused = 0
+        self.state: UploadState = state
+        self.restarted: str = ""
+        self.reused: int = 0
         self._means = means
         self._resumed = bool(state.upload_context)
         self._saving = asyncio.Lock()

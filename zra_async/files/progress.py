@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-logger = logging.getLogger("zra_async")
+logger: logging.Logger = logging.getLogger("zra_async")
 _EVERY = 0.05  #: seconds between two reports of a transfer that goes on
 
 

@@ -53,7 +53,7 @@ class FileSource:
     def __init__(self, fd: int, *, name: str, path: str = "", start: int = 0, timed: bool = True) -> None:
         self.name = name
         self.path = path
-        self.size = os.fstat(fd).st_size - start
+        self.size: int = os.fstat(fd).st_size - start
         self._fd = fd
         self._start = start
         self._timed = timed
@@ -124,7 +124,7 @@ class ObjectSource:
         self.path = ""
         self._file = file
         self._start = file.tell()
-        self.size = file.seek(0, os.SEEK_END) - self._start
+        self.size: int = file.seek(0, os.SEEK_END) - self._start
         file.seek(self._start)
         self._seeking = threading.Lock()
 
@@ -164,7 +164,7 @@ class MemorySource:
     def __init__(self, data: memoryview, *, name: str) -> None:
         self.name = name
         self.path = ""
-        self.size = data.nbytes
+        self.size: int = data.nbytes
         self._data = data
 
     async def chunk(self, offset: int, size: int, buffer: memoryview) -> memoryview:  # noqa: ARG002

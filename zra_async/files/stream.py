@@ -61,7 +61,7 @@ class RecordingStream:
     """
 
     def __init__(self, link: Link, retry: RetryPolicy) -> None:
-        self.position = 0
+        self.position: int = 0
         self.part: Path | None = None  #: where the bytes go, for the errors
         self._about: About | None = None
         self._link = link

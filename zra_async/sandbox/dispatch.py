@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from zra_async.sandbox.windows import Windows
 
 MULTIPART = frozenset({"/files", "/files/multipart"})  #: these handlers read the body themselves
-logger = logging.getLogger(__name__)
+logger: logging.Logger = logging.getLogger(__name__)
 _decode = msgspec.json.Decoder().decode
 
 
@@ -50,7 +50,7 @@ class Latency:
     """The time that requests and answers spend on the way."""
 
     def __init__(self, options: Options) -> None:
-        self.active = bool(options.latency or options.jitter)
+        self.active: bool = bool(options.latency or options.jitter)
         self._latency = options.latency
         self._jitter = options.jitter
         self._chance = random.Random(options.seed)

@@ -59,7 +59,7 @@ class Pipeline:
         self._stretch = self._stride * _ROUNDS
         full, rest = divmod(history.count, self._stretch)
         self._blocks = full * self._stride + min(self._stride, rest)
-        self.count = self._blocks * 3 + self._blocks * 3 // 5 + 4  # the last ones have no conversations yet
+        self.count: int = self._blocks * 3 + self._blocks * 3 // 5 + 4  # the last ones have no conversations yet
         self._space, self._ids = domain(seed, "deals"), DealIds(seed)
         self._history = history
         self._owners, self._salt = owners, words(self._space, 1 << 40)[0]

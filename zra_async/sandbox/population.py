@@ -31,13 +31,15 @@ class Population:
     """Generates conversations and deals."""
 
     def __init__(self, options: Options, now: float, users: Sequence[User]) -> None:
-        self.count = options.conversations
+        self.count: int = options.conversations
         self.users = users
-        self.hosts = [user for user in users if user.licensed]
+        self.hosts: list[User] = [user for user in users if user.licensed]
         begin = int(now) // DAY * DAY - YEARS * 365 * DAY - LONGEST  # midnight: a restart finds the same times
-        self.history = History(domain(options.seed, "conversations"), begin, YEARS * 365 * DAY, options.conversations)
-        self.ids = ConversationIds(options.seed)
-        self.pipeline = Pipeline(options.seed, self.history, self.hosts)
+        self.history: History = History(
+            domain(options.seed, "conversations"), begin, YEARS * 365 * DAY, options.conversations
+        )
+        self.ids: ConversationIds = ConversationIds(options.seed)
+        self.pipeline: Pipeline = Pipeline(options.seed, self.history, self.hosts)
         self._awkward = int(options.awkward * 2**32)
 
     def conversation(self, index: int) -> Conversation:

@@ -59,7 +59,7 @@ class ApiError(Exception):
         self.code = code
         self.message = message
         self.errors = errors
-        self.headers = dict(headers or {})
+        self.headers: dict[str, str] = dict(headers or {})
 
 
 Handler = Callable[[Call], Awaitable[Answer]]

@@ -55,12 +55,12 @@ class Sandbox:
         faults: Iterable[Fault] = (),
         **options: Unpack[OptionFields],
     ) -> None:
-        self.options = Options(**options)
-        self.clock = clock or Clock()
-        self.faults = Faults(faults, seed=self.options.seed)
+        self.options: Options = Options(**options)
+        self.clock: Clock = clock or Clock()
+        self.faults: Faults = Faults(faults, seed=self.options.seed)
         self._credentials = credentials_of(self.options.seed)
-        self.webhook_secret = webhook_secret or self._credentials.client_secret[::-1]
-        self.account = self._new_account(webhook_url)
+        self.webhook_secret: str = webhook_secret or self._credentials.client_secret[::-1]
+        self.account: Account = self._new_account(webhook_url)
         self._tokens = Tokens(self.options, self.clock, self._credentials, owner_id=self.world.users[0].user_id)
         windows = Windows(LIMITS[self.options.plan], enforced=self.options.limits)
         self._service = Service(
@@ -70,11 +70,14 @@ class Sandbox:
             faults=self.faults,
             mishaps=Mishaps(self.clock),
         )
-        self.stats = Stats(windows.stats, self._service.operations, self._tokens)
+        self.stats: Stats = Stats(windows.stats, self._service.operations, self._tokens)
         self._port = port
         self._control = control
         self._runners: list[web.AppRunner] = []
-        self.api_url = self.file_url = self.upload_url = self.token_url = ""
+        self.api_url: str = ""
+        self.file_url: str = ""
+        self.upload_url: str = ""
+        self.token_url: str = ""
 
     def _new_account(self, webhook_url: str | None) -> Account:
         options, clock = self.options, self.clock

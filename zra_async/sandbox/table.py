@@ -70,7 +70,7 @@ DELETE /team/{teamId}/team_members HEAVY team:write:admin delete:team_members:ad
 """
 
 #: scopes that the notation above cannot say: two that are not of the accelerator, one of the deprecated twin alone
-ALSO = {
+ALSO: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "GET /settings/indicators": (("account:read:admin", "account:write:admin"), ()),
     "POST /conversations/{conversationId}/comments": (
         (),

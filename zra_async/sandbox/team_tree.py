@@ -21,7 +21,8 @@ class Teams:
     """The teams of the account. The public attributes are its rules, which a test may change at any time."""
 
     def __init__(self, world: World, clock: Clock) -> None:
-        self.edit_seconds = 0.05  #: real time that creating, deleting or moving a team takes; a second one is refused
+        #: real time that creating, deleting or moving a team takes; a second one is refused
+        self.edit_seconds: float = 0.05
         self.max_teams = 5000  #: in the account; the documents give no number
         self.max_tiers = 10
         self.max_children = 100

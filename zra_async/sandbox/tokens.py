@@ -86,7 +86,7 @@ class Tokens:
         self._codes: dict[str, _Code] = {}
         self._made = 0
         self.api_url = ""
-        self.issued = 0
+        self.issued: int = 0
 
     def find(self, authorization: str | None) -> Token | None:
         """The living token of an ``Authorization`` header, if there is one."""

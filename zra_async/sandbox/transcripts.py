@@ -43,11 +43,13 @@ class Transcript:
 
     def __init__(self, conversation: Conversation, users: Sequence[User]) -> None:
         self.conversation = conversation
-        self.people = participants(conversation, users)
-        self.silent = self.people[-1] if conversation.trait == SILENT_SPEAKER and len(self.people) > 1 else None
-        self.speakers = self.people[:-1] if self.silent else self.people
+        self.people: list[Participant] = participants(conversation, users)
+        self.silent: Participant | None = (
+            self.people[-1] if conversation.trait == SILENT_SPEAKER and len(self.people) > 1 else None
+        )
+        self.speakers: list[Participant] = self.people[:-1] if self.silent else self.people
         marks = _marks(conversation)
-        self.count = max(len(marks) + 1, conversation.duration // SECONDS_PER_UTTERANCE)
+        self.count: int = max(len(marks) + 1, conversation.duration // SECONDS_PER_UTTERANCE)
         self.marks: Mapping[int, Mark] = {n * self.count // len(marks): mark for n, mark in enumerate(marks)}
 
     def utterance(self, position: int) -> Utterance:

@@ -20,9 +20,10 @@ from zra_async.sandbox import (
 )
 from zra_async.sandbox.activities import deal_detail
 from zra_async.sandbox.awkward import NO_PARTICIPANTS
-from zra_async.sandbox.catalogue import make_catalogue
+from zra_async.sandbox.catalogue import Catalogue, make_catalogue
 from zra_async.sandbox.commentary import Comment, Commentary
 from zra_async.sandbox.people import User, make_users, user_count
+from zra_async.sandbox.pipeline import Pipeline
 from zra_async.sandbox.population import ALL_TIME, Population, order_key
 from zra_async.sandbox.scorecards import scorecards
 from zra_async.sandbox.transcripts import Transcript
@@ -48,10 +49,10 @@ class World:
         self.options = options
         self.clock = clock
         self.users: Sequence[User] = make_users(options.seed, user_count(options.conversations))
-        self.catalogue = make_catalogue(options.seed)
-        self.population = Population(options, clock.time(), self.users)
-        self.pipeline = self.population.pipeline
-        self.commentary = Commentary(options.seed, self.users)
+        self.catalogue: Catalogue = make_catalogue(options.seed)
+        self.population: Population = Population(options, clock.time(), self.users)
+        self.pipeline: Pipeline = self.population.pipeline
+        self.commentary: Commentary = Commentary(options.seed, self.users)
         self.meetings: dict[str, str] = {}  #: conversation ids by the UUID of meetings added for a user
         self.deleted_messages: set[str] = set()
         self._serial = 0

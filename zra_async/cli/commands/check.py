@@ -60,7 +60,7 @@ class WatchedAuth:
 
     def __init__(self, auth: Auth) -> None:
         self._auth = auth
-        self.api_url = ""
+        self.api_url: str = ""
         self.scopes: tuple[str, ...] | None = None
 
     def bind(self, context: AuthContext) -> None:
