@@ -243,6 +243,7 @@ async def _interrupt(times: int) -> list[int]:
             slots: list[int] = []
             for _ in range(times):
                 await asyncio.sleep(0.1 + 0.1 * chance.random())
+                await asyncio.sleep(0)  # those who were let go a moment ago take note of it: they had asked before
                 before = len(record.grants)
                 await urgent()
                 mine = next(i for i, (lane, _) in enumerate(record.grants[before:]) if lane is Lane.INTERACTIVE)
@@ -285,7 +286,7 @@ def _targets(outcomes: Sequence[Outcome], slots: Sequence[int], starved: int) ->
 
 
 _NOTES = (
-    f"{TASKS} tasks per label, all labels of all plans at once. The share is of limit × seconds of load; "
-    f"a window that is {MARGIN * 1000:.0f} ms longer than that of the service leaves {100 / (1 + MARGIN):.1f} %, give or "
-    "take the calls of one window.",
+    f"{TASKS} tasks per label, all labels of all plans at once. The share is of limit × seconds of load; a window that "
+    f"is {MARGIN * 1000:.0f} ms longer than the service's leaves {100 / (1 + MARGIN):.1f} %, give or take the calls of "
+    "one window.",
 )

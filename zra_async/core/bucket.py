@@ -24,14 +24,14 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from zra_async.core.plans import Rate
-from zra_async.core.window import TICK, Window
+from zra_async.core.window import TICK, Lateness, Window
 
 #: of every ten grants, bulk gets at least one
 _BULK_TURN = 10
 #: by how much an answer may be late, in seconds, without costing a refusal; refusals raise it
 _DOUBT = 0.1
-#: by how much each answer raises the notion of a quick one, in seconds, so that a slower network becomes normal
-_FORGET = 1e-4
+#: how much delay the quickest answers may have met with, in seconds
+_SLACK = 0.015
 
 
 class Lane(StrEnum):
@@ -140,7 +140,7 @@ class Bucket:
         self._now: Callable[[], float] = self._first_look
         self._margin = margin
         self._doubt = max(margin, _DOUBT)  # how long after its sending a call may be counted
-        self._quickest = math.inf  # answer of late, in seconds
+        self._lateness = Lateness()
         self._pending = 0  # granted, and not yet sent
         self._window = Window(rate.period)  # of those that were sent
         self._queues: dict[Lane, deque[asyncio.Future[Permit]]] = {lane: deque() for lane in Lane}
@@ -242,10 +242,8 @@ class Bucket:
             self._next_turn -= self.rate.period / self.limit
             self._pump()
             return
-        took = self._now() - permit.sent_at
-        self._quickest = min(took, self._quickest + _FORGET)
-        late = took - self._quickest
-        until = permit.sent_at + self.rate.period + max(self._margin, late)
+        late = self._lateness.of(self._now() - permit.sent_at)
+        until = permit.sent_at + self.rate.period + max(self._margin, late + _SLACK)
         if late < self._doubt:
             self._window.move(permit.leaves, until)
         if probe:

@@ -1,4 +1,4 @@
-"""The calls that count towards a limit now, at a cost that does not grow with their number."""
+"""The calls that count towards a limit now, and how late they may have been counted."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ import math
 TICK = 1e-6
 #: into how many moments a window is divided; a call leaves at the end of its moment, so at most this part too late
 _MOMENTS = 2000
+#: among so many answers one has met with next to no delay
+_ANSWERS = 64
 
 
 class Window:
-    """Counts calls until each of them leaves; calls that leave within a two-thousandth of the period leave together.
+    """Counts calls until each of them leaves, at a cost that does not grow with their number.
 
-    Times are seconds on any clock that does not go back. `count` is right after `expire`.
+    Calls that leave within a two-thousandth of the period leave together. Times are seconds on any clock that does not
+    go back. `count` is right after `expire`.
     """
 
     __slots__ = ("_leaving", "_moments", "_step", "count")
@@ -63,3 +66,26 @@ class Window:
         while self._moments and not self._leaving[self._moments[0]]:
             del self._leaving[heapq.heappop(self._moments)]
         return self._moments[0] * self._step if self._moments else None
+
+
+class Lateness:
+    """How much later answers come than the quickest of the last hundred, in seconds.
+
+    Of the first ones, which there is nothing to compare with, all of the time may be delay.
+    """
+
+    __slots__ = ("_before", "_left", "_now")
+
+    def __init__(self) -> None:
+        self._before = 0.0
+        self._now = math.inf
+        self._left = _ANSWERS
+
+    def of(self, took: float) -> float:
+        """Take note of an answer that took so long, and say how late it was."""
+        self._now = min(self._now, took)
+        late = took - min(self._now, self._before)
+        self._left -= 1
+        if not self._left:
+            self._before, self._now, self._left = self._now, math.inf, _ANSWERS
+        return late
