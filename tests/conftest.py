@@ -79,6 +79,7 @@ _SLOW = frozenset(
         "sandbox/test_schemathesis.py",
         "security/test_hostile_server.py",
         "soak/test_soak.py",
+        "test_distribution.py",
     }
 )
 
