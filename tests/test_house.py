@@ -5,9 +5,12 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+import zra_async
 
 PACKAGE = Path(__file__).parent.parent / "zra_async"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -28,7 +31,9 @@ MAY_IMPORT = {
     "sandbox": {"sandbox", "api", "errors"},
     "errors": {"errors"},
 }
-EXTRAS = {"click", "rich", "duckdb", "pyarrow", "uvloop", "pytest", "psutil", "sqlite3"}
+#: what extras bring, and what only a part of the package needs
+EXTRAS = {"click", "rich", "duckdb", "pyarrow", "uvloop", "pytest", "psutil", "sqlite3", "anyio", "aiohttp.web"}
+Named = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def part(path: Path) -> str:
@@ -70,27 +75,55 @@ def test_modules_and_functions_stay_short(path: Path) -> None:
             assert length <= 50, f"{node.name} has {length} lines"
 
 
+def public(scope: ast.AST) -> Iterator[Named]:
+    """The public functions, methods and classes in a scope, also those in classes, private ones too, and in branches.
+
+    What a function defines inside itself is nobody else's.
+    """
+    for node in ast.iter_child_nodes(scope):
+        if isinstance(node, Named) and not node.name.startswith("_"):
+            yield node
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield from public(node)
+
+
 @pytest.mark.parametrize("path", MODULES, ids=IDS)
 def test_what_is_public_says_what_it_does(path: Path) -> None:
-    """Every module, public class and public function has a docstring."""
+    """Every module has a docstring, and so has all that is public in it, at any depth outside of functions."""
     tree = ast.parse(path.read_text("utf-8"))
-    nodes: list[ast.AST] = [tree]
-    classes = [n for n in tree.body if isinstance(n, ast.ClassDef) and not n.name.startswith("_")]
-    for scope in (tree, *classes):
-        nodes += [
-            n
-            for n in scope.body
-            if isinstance(n, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)) and not n.name.startswith("_")
-        ]
-    silent = [getattr(n, "name", "the module") for n in nodes if not ast.get_docstring(n)]  # type: ignore[arg-type]
+    silent = [node.name for node in public(tree) if not ast.get_docstring(node)]
+    assert ast.get_docstring(tree)
     assert not silent
 
 
+def loaded_by(code: str) -> set[str]:
+    """The modules that a new process has after running ``code``."""
+    code = f"import sys; {code}; print(*sys.modules)"
+    return set(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split())
+
+
 def test_importing_the_client_imports_no_extra() -> None:
-    """``import zra_async`` pulls in the four dependencies and nothing that an extra brings."""
-    code = "import sys, zra_async; print(*{name.split('.')[0] for name in sys.modules})"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not EXTRAS & set(loaded)
+    """``import zra_async`` pulls in what aiohttp and msgspec do, and nothing that an extra brings or few need."""
+    loaded = loaded_by("import zra_async")
+    assert not EXTRAS & loaded
+    ours = {name.split(".")[1] for name in loaded if name.startswith("zra_async.")}
+    assert ours == CLIENT - {"api"}
+    foreign = loaded - loaded_by("import aiohttp, msgspec") - set(sys.stdlib_module_names)
+    assert {name.partition(".")[0] for name in foreign} == {"zra_async"}
+
+
+def test_a_resource_costs_no_more_than_itself() -> None:
+    """The first use of a resource imports that one, and neither the others nor the bulk jobs."""
+    loaded = loaded_by("import zra_async; zra_async.ZRAClient(zra_async.StaticToken('a')).deals")
+    assert "zra_async.api.deals" in loaded
+    assert not {"zra_async.api.teams", "zra_async.api.crm", "zra_async.api.registry", "zra_async.bulk"} & loaded
+
+
+def test_every_public_name_is_there() -> None:
+    """All names of ``__all__`` can be imported, those that are made on demand too; others are no attributes."""
+    assert all(getattr(zra_async, name) is not None for name in zra_async.__all__)
+    assert "OPERATIONS" in zra_async.__all__
+    assert not hasattr(zra_async, "NOTHING_OF_THAT_NAME")
 
 
 def test_the_sandbox_never_imports_the_core() -> None:

@@ -93,6 +93,7 @@ class _Export:
         self._measure = Measure(zra)
 
     async def run(self, segment_bytes: int) -> ExportReport:
+        """Export, and tell what was done."""
         ledger = self._ledger
         await self._check_streams()
         covered = await self._covered()

@@ -219,6 +219,7 @@ class _DryCaller:
     """Stands where a client would, so that the very methods that will send a call can check it first."""
 
     async def call(self, operation: Operation[Any], *, body: object = None, **_: object) -> Any:
+        """Refuse a body that could not be sent; give an empty answer."""
         try:
             msgspec.json.encode(body)
         except UnicodeEncodeError:
@@ -226,6 +227,7 @@ class _DryCaller:
         return operation.result()
 
     def list(self, operation: ListOperation[Any, Any], **_: object) -> NoReturn:
+        """Refuse: no list is ever checked."""
         raise TypeError(f"{operation.name} has nothing to check; only {ADD.name} and its like do")
 
 

@@ -35,6 +35,7 @@ class _Upload:
     received: Received | None = None
 
     def discard(self) -> None:
+        """Remove what was taken in."""
         if self.received and self.received.path:
             self.received.path.unlink(missing_ok=True)
 

@@ -37,6 +37,7 @@ class _Sink:
         self._size = 0
 
     def write(self, block: bytearray) -> None:
+        """Take one block."""
         self._md5.update(block)
         self._sha256.update(block)
         self._size += len(block)
@@ -44,11 +45,13 @@ class _Sink:
             self._file.write(block)
 
     def close(self) -> Received:
+        """Tell what was taken in; its file stays."""
         if self._file:
             self._file.close()
         return Received(self._size, self._md5.hexdigest(), self._sha256.hexdigest(), self._path)
 
     def discard(self) -> None:
+        """Give up what was taken in so far, and its file."""
         if self._file and self._path:
             self._file.close()
             self._path.unlink(missing_ok=True)

@@ -35,10 +35,12 @@ class _Template:
     rows: dict[str, Row]  #: by method
 
     def fits(self, segments: list[str]) -> bool:
+        """Whether a path is of this shape; its parameters must not be empty."""
         pairs = zip(self.words, segments, strict=True)
         return all(segment == word if word is not None else segment for word, segment in pairs)
 
     def match(self, method: str, segments: list[str], legacy: bool) -> Match:
+        """The operation of ``method`` at this path. Raises the error that the service answers with."""
         row = self.rows.get(method)
         if row is not None and (row.twin or not legacy):
             return Match(row, legacy, {name: _decode(segments[at]) for at, name in self.names})
