@@ -14,8 +14,9 @@ import msgspec
 from zra_async.bulk.ledger import failures
 from zra_async.bulk.report import ExportReport
 from zra_async.bulk.schema import columns
-from zra_async.bulk.sink import UNITS, write_atomically
+from zra_async.bulk.sink import UNITS
 from zra_async.bulk.window import Covered
+from zra_async.files.atomic import write_atomically
 
 VERSION = 1
 MANIFEST = "manifest.json"

@@ -10,7 +10,6 @@ import hashlib
 import os
 import re
 import sqlite3
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from zra_async.bulk.rows import Row
 from zra_async.bulk.streams import STREAMS
 from zra_async.bulk.units import Outcome
 from zra_async.errors import LedgerError
+from zra_async.files.atomic import sync_folder
 
 #: the stream that tells which units were written and which are gone; always written
 UNITS = "units"
@@ -206,30 +206,6 @@ def segment_path(folder: Path, file: object) -> Path:
     if not isinstance(file, str) or not _NAME.fullmatch(file):
         raise LedgerError(f"the ledger of {folder} takes {file!r} for a segment: somebody has changed it")
     return folder / file
-
-
-def write_atomically(path: Path, content: Iterable[bytes]) -> None:
-    """Replace a file so that it holds either the new content or the old one, whatever happens."""
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.unlink(missing_ok=True)  # of a process that was killed; or a link that leads elsewhere
-    with os.fdopen(os.open(temporary, _FLAGS | os.O_EXCL, 0o666), "wb") as file:
-        for piece in content:
-            file.write(piece)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring the names of new files to the disk."""
-    if os.name == "nt":
-        return  # a folder cannot be opened there
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def begin_folder(folder: Path, *, fresh: bool) -> None:

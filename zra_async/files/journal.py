@@ -15,6 +15,7 @@ from typing import Annotated
 import msgspec
 
 from zra_async.errors import JournalError
+from zra_async.files.atomic import write_atomically
 from zra_async.files.locked import is_still, open_locked
 from zra_async.files.plan import LARGEST_FILE, MOST_PARTS, Part, cut
 
@@ -23,7 +24,6 @@ VERSION = 1
 LIFETIME = timedelta(days=7) - timedelta(hours=1)
 
 _LONGEST = 1024 * 1024  #: bytes; a journal of a hundred parts has some 20 000
-_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
 class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,15 +133,8 @@ class JournalFile:
     def save(self, state: UploadState) -> None:
         """Write ``state`` so that the journal holds either it or what was there before, whatever happens."""
         content = msgspec.json.format(msgspec.json.encode(state), indent=1)
-        temporary = self.path.with_name(self.path.name + ".tmp")
         try:
-            temporary.unlink(missing_ok=True)  # of a process that was killed; the lock says that it is ours
-            with os.fdopen(os.open(temporary, _FLAGS, 0o600), "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self.path)
-            _sync_folder(self.path.parent)
+            write_atomically(self.path, [content], mode=0o600)
         except OSError as problem:
             raise JournalError(f"the journal {self.path} cannot be written: {problem.strerror}") from problem
 
@@ -151,13 +144,3 @@ class JournalFile:
             if is_still(self._lock_path, self._lock):
                 self._lock_path.unlink()
         os.close(self._lock)
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name == "nt":
-        return  # a folder cannot be opened there
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
