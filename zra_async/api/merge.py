@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import TypeVar
 
 from zra_async.api.content_models import ContentAnalysis, Speaker, Utterance
@@ -82,8 +81,11 @@ def _position(utterance: Utterance) -> tuple[bool, int]:
 
 
 def _in_order(utterances: Sequence[Utterance]) -> bool:
-    places = [_position(utterance) for utterance in utterances]
-    return all(place <= following for place, following in pairwise(places))
+    try:
+        numbers = [int(utterance.item_id) for utterance in utterances]
+    except ValueError:
+        return False
+    return numbers == sorted(numbers)
 
 
 def _first(values: Iterable[T | None]) -> T | None:

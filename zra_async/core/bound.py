@@ -59,8 +59,8 @@ class Bound:
     __slots__ = ("_cancelling", "_seconds", "_task", "_watch", "expired", "until")
 
     def __init__(self, watch: Watch, seconds: float | None) -> None:
-        self.expired = False
-        self.until = 0.0  #: on the clock of the event loop
+        self.expired: bool = False
+        self.until: float = 0.0  #: on the clock of the event loop
         self._watch = watch
         self._seconds = seconds
 

@@ -50,9 +50,9 @@ class Permit:
         self._bucket = bucket
         self._probe = probe
         self._open = True
-        self.waited = 0.0  #: how long it was waited for, in seconds
+        self.waited: float = 0.0  #: how long it was waited for, in seconds
         self.sent_at: float | None = None
-        self.leaves = 0  #: the moment of the window at which it stops to count
+        self.leaves: int = 0  #: the moment of the window at which it stops to count
 
     def sent(self) -> None:
         """Count the attempt from this moment on."""
@@ -134,7 +134,7 @@ class Bucket:
 
     def __init__(self, rate: Rate, daily: Daily, margin: float) -> None:
         self.rate = rate
-        self.limit = rate.count
+        self.limit: int = rate.count
         self.daily = daily
         self.refused = 0
         self._now: Callable[[], float] = self._first_look
@@ -194,6 +194,9 @@ class Bucket:
         """Wait for a slot: in the lane's queue, and for bulk behind its pace as well."""
         if lane is Lane.INTERACTIVE:
             return await self._slot(lane)
+        if not self._behind_gate and self._pace.has_capacity() and (permit := self.take()) is not None:
+            await self._pace.acquire()  # at once, so that nobody can come between
+            return permit
         self._behind_gate += 1
         try:
             # A few bulk calls at a time stand at the window: the other 10 000 wait on a semaphore, which costs nothing.

@@ -35,13 +35,13 @@ class NotedRequest(aiohttp.ClientRequest):
     aiohttp hands nothing else through.
     """
 
-    def send(self, conn: Connection) -> Coroutine[Any, Any, aiohttp.ClientResponse]:
+    def send(self, conn: Connection) -> Coroutine[Any, Any, aiohttp.ClientResponse]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Write the request; its body follows from a task of its own."""
         if not self.body:
             _leave()
         return super().send(conn)
 
-    def write_bytes(self, *arguments: Any, **options: Any) -> Coroutine[Any, Any, None]:
+    def write_bytes(self, *arguments: Any, **options: Any) -> Coroutine[Any, Any, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Write the body, together with the headers."""
         _leave()
         return super().write_bytes(*arguments, **options)

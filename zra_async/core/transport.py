@@ -125,7 +125,7 @@ class Inflow:
     """An answer that is read piece by piece."""
 
     def __init__(self, response: aiohttp.ClientResponse, name: str, host: str) -> None:
-        self.status = response.status
+        self.status: int = response.status
         self.headers: Mapping[str, str] = response.headers
         self._response = response
         self._name = name

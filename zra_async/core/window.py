@@ -23,7 +23,7 @@ class Window:
     __slots__ = ("_leaving", "_moments", "_step", "count")
 
     def __init__(self, period: float) -> None:
-        self.count = 0
+        self.count: int = 0
         self._step = period / _MOMENTS
         self._leaving: dict[int, int] = {}  # how many leave at each moment; also at moments that none is left for
         self._moments: list[int] = []  # a heap of the same moments
