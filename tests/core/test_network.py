@@ -16,6 +16,8 @@ from tests.core.server import Server, answer, raw
 from tests.leaks import Leaks
 from zra_async import Hosts, Network, Pool, RetryPolicy, errors
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 FINE = answer(200, {"name": "fine"})
 PASSWORD = "pass-of-proxy-19a7"
 ZOOM = Hosts()

@@ -13,10 +13,13 @@ from tests.core.clients import AT_ONCE, GET, POST, SAFE_POST, TOKEN, client_of, 
 from tests.core.rows import row
 from tests.core.server import Behaviour, Server, answer, close_silently, error, hang_up, raw, stand_still
 from zra_async import Network, Pool, RetryPolicy, errors
+from zra_async.core.bucket import Permit
 from zra_async.core.events import AttemptDone, Event
 from zra_async.core.form import BytesBody
 from zra_async.core.operation import Host, Label
 from zra_async.core.transport import Transport
+
+pytestmark = pytest.mark.usefixtures("both_ways")
 
 FINE = answer(200, {"name": "fine"})
 UPLOAD = row(Label.FILES, name="things.upload", method="POST", path="/files", retry_safe=False, host=Host.FILE)
@@ -227,6 +230,21 @@ async def test_errors_of_the_network_do_not_repeat_the_query() -> None:
             await zra.call(GET, path={"thing_id": "1"}, query=query)
         assert "page-7d0c1e5b4a" not in str(failed.value)
         occupied.cancel()
+
+
+async def test_a_request_with_a_body_counts_from_when_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The task that writes the body may have to wait for its turn, and that is not time in the window."""
+    tasks: list[object] = []
+    sent = Permit.sent
+
+    def noted(permit: Permit) -> None:
+        tasks.append(asyncio.current_task())
+        sent(permit)
+
+    monkeypatch.setattr(Permit, "sent", noted)
+    async with Server(FINE) as server, client_of(server) as zra:
+        await zra.call(UPLOAD, body=BytesBody(b"x" * 1000))
+    assert tasks[0] is not asyncio.current_task()
 
 
 async def test_a_body_that_nobody_takes() -> None:

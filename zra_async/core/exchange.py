@@ -41,10 +41,10 @@ class NotedRequest(aiohttp.ClientRequest):
             _leave()
         return super().send(conn)
 
-    def write_bytes(self, *arguments: Any, **options: Any) -> Coroutine[Any, Any, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    async def write_bytes(self, *arguments: Any, **options: Any) -> None:
         """Write the body, together with the headers."""
-        _leave()
-        return super().write_bytes(*arguments, **options)
+        _leave()  # in here, where it is written: the task of this coroutine may have had to wait for its turn
+        await super().write_bytes(*arguments, **options)
 
 
 def _leave() -> None:
