@@ -65,7 +65,7 @@ class Sizes:
     memory: tuple[int, ...]
 
 
-FULL = Sizes(limited=2_000, rounds=5, speed=1_000, slow=150, memory=(1_000, 10_000, 100_000))
+FULL = Sizes(limited=2_000, rounds=9, speed=3_000, slow=150, memory=(1_000, 10_000, 100_000))
 QUICK = Sizes(limited=150, rounds=1, speed=100, slow=20, memory=(200, 2_000))
 
 

@@ -1,9 +1,9 @@
-"""Every example of the README runs, as it stands there, against the sandbox."""
+"""Every example of the README runs, as it stands there, against the sandbox, and what it names exists."""
 
 from __future__ import annotations
 
+import ast
 import asyncio
-import functools
 import inspect
 import os
 import re
@@ -18,7 +18,11 @@ from typing import Any
 import pytest
 
 import zra_async
-from zra_async.config import Hosts, settings_from_env
+from benchmarks.__main__ import ALL, names
+from zra_async import Label, Rate, errors
+from zra_async.cli.exits import MEANINGS
+from zra_async.config import settings_from_env
+from zra_async.core.plans import PLANS
 from zra_async.sandbox import Sandbox
 
 ROOT = Path(__file__).parent.parent
@@ -55,21 +59,14 @@ def test_every_block_is_tested() -> None:
         assert any(name in text for name in names), example
 
 
-async def test_first_example(
-    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The first example prints a line for each conversation."""
-    hosts = Hosts(api=sandbox.api_url, file=sandbox.file_url, token=sandbox.token_url)
-    monkeypatch.setattr(zra_async, "ZRAClient", functools.partial(zra_async.ZRAClient, hosts=hosts))
-    names: dict[str, Any] = {
-        "account_id": sandbox.account_id,
-        "client_id": sandbox.client_id,
-        "client_secret": sandbox.client_secret,
-    }
-    text = block("async def main").replace("asyncio.run(main())", "")
-    exec(compile(text, "README.md", "exec"), names)
-    await names["main"]()
-    assert len(capsys.readouterr().out.splitlines()) == 120
+def test_first_example(tmp_path: Path) -> None:
+    """The first example (async def main) prints a line for each conversation, run by the command that stands there."""
+    (tmp_path / "first.py").write_text(block("async def main"))
+    (line,) = re.findall(r"`zra (sandbox -- python first\.py)`", README)
+    command = [sys.executable, "-m", "zra_async.cli", *line.replace("python", shlex.quote(sys.executable)).split()]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert len(re.findall(r"^\d{4}-\d\d-\d\d ", done.stdout, re.MULTILINE)) == 500
 
 
 async def test_details(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
@@ -181,8 +178,8 @@ def test_own_suite(tmp_path: Path) -> None:
 
 async def test_sandbox_command() -> None:
     """The lines that the sandbox command prints are what ``from_env`` reads."""
-    (line,) = re.findall(r"^python -m zra_async\.sandbox .*$", README, re.MULTILINE)
-    command = [sys.executable, *shlex.split(line)[1:]]
+    (line,) = re.findall(r"`(python -m zra_async\.sandbox .*?)`", README)
+    command = [sys.executable, *shlex.split(line)[1:], "--port", "0"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         variables: dict[str, str] = {}
@@ -197,3 +194,74 @@ async def test_sandbox_command() -> None:
         process.terminate()
         assert process.wait(20) == 0
     assert len(page.items) == 5
+
+
+async def test_the_conversation_of_the_shell() -> None:
+    """The conversation that ``zra get`` asks for is in the account that ``--sandbox`` serves."""
+    (conversation_id,) = re.findall(r"^zra get conversation '(.+?)'", README, re.MULTILINE)
+    async with Sandbox(conversations=200) as account, account.client() as zra:
+        assert (await zra.conversations.get(conversation_id)).conversation_id == conversation_id
+
+
+def rows(title: str) -> list[list[str]]:
+    """The rows of the table whose head begins with ``title``, each as its cells."""
+    (table,) = re.findall(rf"^\| {re.escape(title)} \|.*\n\|[-|]+\n((?:\|.*\n)+)", README, re.MULTILINE)
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()]
+
+
+def rate(limit: Rate) -> str:
+    """A limit as the README writes it."""
+    each = f"{limit.count}/{ {1.0: 's', 60.0: 'min'}[limit.period] }"
+    return each if limit.per_day is None else f"{each}, {limit.per_day:,}/day"
+
+
+def test_limits_are_those_of_the_plans() -> None:
+    """The table of limits has every plan and label, with the numbers that the client keeps to."""
+    assert re.findall(r"^\| plan \| (.+) \|$", README, re.MULTILINE) == [" | ".join(Label)]
+    expected = {plan: [rate(limits[label]) for label in Label] for plan, limits in PLANS.items()}
+    assert {row[0].split("`")[1]: row[1:] for row in rows("plan")} == expected
+
+
+def test_exit_codes_are_those_of_the_commands() -> None:
+    """The table of exit codes says what ``zra --help`` says."""
+    assert {int(code): text.replace("`", "") for code, text in rows("exit code")} == dict(MEANINGS)
+
+
+def test_errors_exist() -> None:
+    """Every exception in the table is one of the library."""
+    named = [name for row in rows("you catch") for name in re.findall(r"`(\w+)`", row[0])]
+    assert len(named) > 15
+    for name in named:
+        assert issubclass(getattr(errors, name), errors.ZRAError)
+
+
+def functions_in(path: str) -> set[str]:
+    """The names of the functions in a file."""
+    tree = ast.parse((ROOT / path).read_text("utf-8"))
+    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+def test_every_promise_is_shown() -> None:
+    """Each promise names tests that exist, by file and function, or a benchmark."""
+    promises = rows("promise")
+    assert len(promises) > 15
+    for promise, shown in promises:
+        assert re.fullmatch(r"`(tests/[\w/]+\.py::test_\w+|benchmarks \w+)`(, `[^`]+`)*", shown), promise
+    for path, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)", README):
+        assert name in functions_in(path), f"{path}::{name}"
+    for path in re.findall(r"\btests/[\w/]+\.py\b", README):
+        assert (ROOT / path).is_file(), path
+
+
+def test_every_benchmark_exists() -> None:
+    """Benchmarks, and the pictures of their results, are called by names that there are."""
+    named = set(
+        re.findall(r"`benchmarks (\w+)`|-m benchmarks ([a-z]\w*)|^\| `(\w+)`: |results/(\w+)\.svg", README, re.M)
+    )
+    assert {name for found in named for name in found if name} - {ALL} <= set(names())
+    assert {found[2] for found in named if found[2]} >= {"upload", "download", "calls", "limits"}
+
+
+def test_it_stays_short() -> None:
+    """Nobody reads more than 400 lines."""
+    assert len(README.splitlines()) < 400

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import zra_async.bulk.export  # noqa: F401 (before the clock runs, as the peers have imported all they need)
 from zra_async import Hosts, Label, Rate, StaticToken, ZRAClient
 from zra_async.bulk.streams import STREAMS
 
