@@ -31,6 +31,8 @@ _REFUSED_TOKEN_CODES = frozenset({124, 30031004})
 _MISSING_SCOPE_CODES = frozenset({4711, 4700, 104})
 _UPLOAD_CONTEXT = re.compile(r"(?<=Upload context )[\w.+/=~-]{8,}")
 _RATE_CODES = frozenset({429, 4001})
+#: names and values of queries up to this length are few, and come again with every call; page tokens are longer
+_OFTEN_SENT = 24
 
 
 class Body(Protocol):
@@ -137,7 +139,7 @@ def encode(
     try:
         texts = {name: query_text(value) for name, value in (query or {}).items() if value is not None}
         if texts:
-            target += "?" + "&".join(f"{_quoted_name(name)}={quote(text, safe='')}" for name, text in texts.items())
+            target += "?" + "&".join([f"{_quoted(name)}={_quoted(text)}" for name, text in texts.items()])
         if body is None:
             return Request(operation, target, query=texts)
         if isinstance(body, (bytes, bytearray, memoryview)):
@@ -153,9 +155,13 @@ def encode(
         raise errors.InvalidArgument(f"{operation.name}: a value cannot be sent: {problem}") from None
 
 
-@functools.lru_cache(maxsize=256)
-def _quoted_name(name: str) -> str:
-    return quote(name, safe="")
+def _quoted(text: str) -> str:
+    return _quoted_again(text) if len(text) <= _OFTEN_SENT else quote(text, safe="")
+
+
+@functools.lru_cache(maxsize=512)
+def _quoted_again(text: str) -> str:
+    return quote(text, safe="")
 
 
 def _plain(value: object) -> str:
