@@ -12,7 +12,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from zra_async.api.conversation_models import ConversationPage
 from zra_async.api.resource import Instant, Model, OpenEnum
+from zra_async.core import lenient
 from zra_async.core.lenient import LenientDecoder
 
 
@@ -217,3 +219,29 @@ def test_any_bytes_give_an_answer_or_a_value_error(data: bytes) -> None:
         assert isinstance(DECODER.decode(data), Everything)
     except ValueError as problem:
         assert type(problem) is ValueError
+
+
+def test_only_the_odd_record_of_a_page_is_read_value_by_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One odd value must not make a page of hundreds slow: the other records are decoded as ever."""
+    mended: list[object] = []
+    mend = lenient._mend  # pyright: ignore[reportPrivateUsage]
+
+    def noted(value: object, info: object) -> object:
+        if isinstance(value, dict) and "conversation_id" in value:
+            mended.append(value["conversation_id"])
+        return mend(value, info)
+
+    monkeypatch.setattr(lenient, "_mend", noted)
+    rows = [{"conversation_id": f"c{n}", "duration": "soon" if n == 7 else n} for n in range(300)]
+    page = LenientDecoder(ConversationPage).decode(msgspec.json.encode({"conversations": rows}))
+    assert [row.duration for row in page.conversations] == [None if n == 7 else n for n in range(300)]
+    assert mended == ["c7"]
+
+
+@pytest.mark.parametrize("text", [b'"\\ud83d"', b'"\xed\xa0\xbd"'], ids=["escaped", "bytes"])
+def test_half_a_character_in_a_record_becomes_a_question_mark(text: bytes) -> None:
+    """A lone surrogate could not be written again; the record next to an odd one loses nothing else."""
+    data = b'{"conversations": [{"conversation_topic": ' + text + b', "duration": 3}, {"duration": "soon"}]}'
+    page = LenientDecoder(ConversationPage).decode(data)
+    assert (page.conversations[0].conversation_topic or "").strip("?") == ""
+    assert page.conversations[0].duration == 3

@@ -1,13 +1,15 @@
 """Decoding that is as fast as msgspec for an answer as documented, and still gives a result for one that is not.
 
-The first try is msgspec's own typed decoder. Only an answer that it refuses is read again, value by value: a field
-that cannot be understood takes its default, so that one odd value never costs a page.
+The first try is msgspec's own typed decoder. Only an answer that it refuses is read again, record by record, and only a
+record that is refused as well value by value: a field that cannot be understood takes its default, so that one odd
+value never costs a page.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
@@ -17,6 +19,8 @@ from msgspec import inspect
 
 T = TypeVar("T")
 _BAD: Any = object()
+#: half of a character that takes two in JSON, escaped or as bytes, with or without its other half
+_SURROGATES = re.compile(rb"\\u[dD][89a-fA-F]|\xed[\xa0-\xbf]")
 
 
 class LenientDecoder(Generic[T]):
@@ -30,7 +34,7 @@ class LenientDecoder(Generic[T]):
         """Decode ``data``; every field that is missing or cannot be understood has its default."""
         try:
             return self._strict.decode(data)
-        except (msgspec.MsgspecError, RecursionError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             pass
         try:
             value = _mend(_parse(data), _type_info(self._kind))
@@ -44,7 +48,11 @@ class LenientDecoder(Generic[T]):
 def _parse(data: bytes) -> Any:
     try:
         # The standard parser takes lone surrogates, NaN and a byte order mark, where msgspec stops.
-        return json.loads(data)
+        value = json.loads(data)
+        if b"\0" in data[:4] or _SURROGATES.search(data):
+            # half a character could not be written again: it becomes a question mark; UTF-16 is not looked into
+            value = json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
+        return value
     except ValueError:
         raise ValueError(_what_is_wrong(data)) from None
 
@@ -88,8 +96,17 @@ def _items(value: Any, info: Any) -> Any:
     if type(value) is not list:
         return _BAD
     values: list[Any] = value  # pyright: ignore[reportUnknownVariableType]
-    items = [m for v in values if (m := _mend(v, info.item_type)) is not _BAD]
+    read = _record if isinstance(info.item_type, inspect.StructType) else _mend
+    items = [m for v in values if (m := read(v, info.item_type)) is not _BAD]
     return tuple(items) if isinstance(info, inspect.VarTupleType) else items
+
+
+def _record(value: Any, info: Any) -> Any:
+    """One of many records, of which most are as they should be."""
+    try:
+        return msgspec.convert(value, info.cls, strict=False)
+    except (msgspec.ValidationError, ValueError, OverflowError):
+        return _mend(value, info)
 
 
 def _mapping(value: Any, info: Any) -> Any:
