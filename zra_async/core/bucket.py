@@ -17,6 +17,7 @@ interactive call never waits for the next window to begin.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 from collections import deque
 from collections.abc import Callable
@@ -158,6 +159,8 @@ class Bucket:
 
         burst = max(1.0, rate.count / 8)
         self._pace = AsyncLimiter(burst, burst * rate.period / rate.count)
+        self._handful = max(1, int(burst / 4))
+        self._in_hand = 0  # of these, taken from the pace and not yet used
 
     def _first_look(self) -> float:
         self._now = asyncio.get_running_loop().time  # a limiter may be made before there is a loop
@@ -182,21 +185,33 @@ class Bucket:
         """For how many seconds nobody is let through."""
         return max(0.0, self._frozen_until - self._now())
 
-    def take(self) -> Permit | None:
-        """A slot for an interactive call, if there is one that nobody waits for."""
+    def take(self, lane: Lane) -> Permit | None:
+        """A slot, if there is one that nobody waits for."""
         now = self._now()
         # a newcomer must not overtake one who was let go a moment ago and has yet to run
         if self._next_turn > now or self._waking or any(self._queues.values()) or not self._free(now):
             return None
+        if lane is Lane.BULK and not self._in_pace():
+            return None
         return self._grant(now)
+
+    def _in_pace(self) -> bool:
+        """Whether the pace of the bulk lane lets one more go now; it is asked for a few at a time, which costs less."""
+        if self._behind_gate:
+            return False
+        if not self._in_hand:
+            if not self._pace.has_capacity(self._handful):
+                return False
+            with contextlib.suppress(StopIteration):
+                self._pace.acquire(self._handful).send(None)  # which need not wait, as has just been asked
+            self._in_hand = self._handful
+        self._in_hand -= 1
+        return True
 
     async def acquire(self, lane: Lane) -> Permit:
         """Wait for a slot: in the lane's queue, and for bulk behind its pace as well."""
         if lane is Lane.INTERACTIVE:
             return await self._slot(lane)
-        if not self._behind_gate and self._pace.has_capacity() and (permit := self.take()) is not None:
-            await self._pace.acquire()  # at once, so that nobody can come between
-            return permit
         self._behind_gate += 1
         try:
             # A few bulk calls at a time stand at the window: the other 10 000 wait on a semaphore, which costs nothing.
@@ -275,7 +290,7 @@ class Bucket:
         return self._pending + self._window.count
 
     async def _slot(self, lane: Lane) -> Permit:
-        permit = self.take()
+        permit = self.take(Lane.INTERACTIVE)  # bulk has been paced before
         if permit is not None:
             return permit
         waiter: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()

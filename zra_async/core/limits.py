@@ -93,7 +93,7 @@ class LocalRateLimiter:
         bucket = self._buckets[operation.label]
         if not bucket.daily.take():
             raise self._used_up(operation, bucket)
-        if lane is Lane.INTERACTIVE and (free := bucket.take()) is not None:
+        if (free := bucket.take(lane)) is not None:
             return free
         asked = _loop_time()
         try:

@@ -8,7 +8,7 @@ import math
 #: a timer may fire this early, in seconds; the margin of a limit is far larger
 TICK = 1e-6
 #: into how many moments a window is divided; a call leaves at the end of its moment, so at most this part too late
-_MOMENTS = 2000
+_MOMENTS = 1000
 #: among so many answers one has met with next to no delay
 _ANSWERS = 64
 
@@ -16,7 +16,7 @@ _ANSWERS = 64
 class Window:
     """Counts calls until each of them leaves, at a cost that does not grow with their number.
 
-    Calls that leave within a two-thousandth of the period leave together. Times are seconds on any clock that does not
+    Calls that leave within a thousandth of the period leave together. Times are seconds on any clock that does not
     go back. `count` is right after `expire`.
     """
 
