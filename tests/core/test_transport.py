@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import time
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 import pytest
@@ -245,6 +246,32 @@ async def test_a_request_with_a_body_counts_from_when_it_is_written(monkeypatch:
     async with Server(FINE) as server, client_of(server) as zra:
         await zra.call(UPLOAD, body=BytesBody(b"x" * 1000))
     assert tasks[0] is not asyncio.current_task()
+
+
+async def test_an_answer_that_comes_early_ends_the_body_first() -> None:
+    """A service may answer before it has read everything: when the call is over, nobody reads the body any more."""
+
+    class Endless:
+        content_type = "application/octet-stream"
+        size = 10**9
+        ended = False
+
+        async def write(self, send: Callable[[bytes | memoryview], Awaitable[None]]) -> None:
+            try:
+                while True:
+                    await send(b"x" * 100_000)
+            finally:
+                for _ in range(300):  # as a thread that is reading must be waited for
+                    await asyncio.sleep(0)
+                self.ended = True
+
+    body = Endless()
+    network, none = Network(max_answer_bytes=100), RetryPolicy.none()
+    async with Server(answer(200, b"x" * 1000)) as server, client_of(server, network=network, retry=none) as zra:
+        server.read_bodies = False
+        with pytest.raises(errors.AnswerTooLarge):
+            await zra.call(UPLOAD, body=body)
+    assert body.ended
 
 
 async def test_a_body_that_nobody_takes() -> None:

@@ -216,6 +216,8 @@ class Transport:
                 return reply if reply.status < 400 else reply.without(authorization.partition(" ")[2])
             finally:
                 response.release()  # which closes a connection that more is to come from
+                if data is not None:
+                    await response.wait_for_close()  # nothing may read the body any more: the next attempt will
         except (aiohttp.ClientError, OSError, ValueError) as problem:
             sent = permit.sent_at is not None
             if isinstance(data, _BodyPayload):
