@@ -109,7 +109,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
             # every attempt pays, and a token cannot expire in the queue because it is asked for after the wait
             permit = await self.limits.acquire(operation, options.lane, deadline)
             try:
-                if permit.waited:
+                if permit.waited > 0.001:
                     self.observe(events.LimitWaited(operation.name, operation.label.value, permit.waited))
                 header = await self.auth.header()
                 outcome = await self._attempt(request, options, route, header, permit, progress)
