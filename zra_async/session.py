@@ -12,7 +12,7 @@ from zra_async import errors
 from zra_async.config import ClientConfig
 from zra_async.core import wire
 from zra_async.core.auth import Auth, AuthContext
-from zra_async.core.events import Observer, quiet
+from zra_async.core.events import Observer, attentive, quiet
 from zra_async.core.limits import RateLimiter
 from zra_async.core.operation import Host
 from zra_async.core.pipeline import CallOptions, Pipeline
@@ -53,6 +53,7 @@ class Session:
                 base=self.base,
                 trusted=self.config.hosts.trusted,
                 observe=self.observe,
+                attentive=attentive(self.config.observer),
             )
         except BaseException:
             await self.close()

@@ -91,6 +91,7 @@ class Stage:
             base=lambda _: "https://api.zoom.us/v2",
             trusted=("zoom.us",),
             observe=self.events.append,
+            attentive=lambda: True,
         )
         path = {"thing_id": "1"} if "{thing_id}" in operation.path else {}
         request = wire.encode(operation, path=path)

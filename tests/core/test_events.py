@@ -9,7 +9,7 @@ from typing import Any, get_args
 import pytest
 
 from zra_async.core import events
-from zra_async.core.events import CallDone, Event, Retrying, TokenRefused, log_event, quiet
+from zra_async.core.events import CallDone, Event, Retrying, TokenRefused, attentive, log_event, quiet
 
 DONE = CallDone("things.get", 1, 0.1, 200, "WEB_1", None)
 AGAIN = Retrying("things.get", 1, 0.5, "rate", "RateLimited")
@@ -68,3 +68,13 @@ def test_an_observer_may_end_the_program() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         quiet(observer)(DONE)
+
+
+def test_events_are_made_only_for_those_who_hear_them(caplog: pytest.LogCaptureFixture) -> None:
+    """The default observer hears of calls that go well once its logger is set to DEBUG, and one's own always does."""
+    heard = attentive(log_event)
+    caplog.set_level(logging.INFO, "zra_async")
+    assert not heard()
+    caplog.set_level(logging.DEBUG, "zra_async")
+    assert heard()
+    assert attentive(lambda _: None)()

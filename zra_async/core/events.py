@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import msgspec
@@ -103,6 +105,13 @@ def log_event(event: Event, /) -> None:
     level = logging.WARNING if isinstance(event, (Retrying, TokenRefused)) else logging.DEBUG
     if logger.isEnabledFor(level):
         logger.log(level, "%s", event)
+
+
+def attentive(observer: Observer) -> Callable[[], bool]:
+    """Whether anybody hears of calls that go well: making events that nobody reads is a part of the price of a call."""
+    if observer is log_event:
+        return partial(logger.isEnabledFor, logging.DEBUG)
+    return lambda: True
 
 
 def quiet(observer: Observer) -> Observer:

@@ -60,6 +60,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     base: Callable[[Host], str]
     trusted: Sequence[str]
     observe: events.Observer
+    attentive: Callable[[], bool]  #: whether it is told of calls that go well
     watch: Watch = field(default_factory=Watch)
     structure: asyncio.Lock = field(default_factory=asyncio.Lock)  #: team create, delete and move never overlap
 
@@ -75,16 +76,17 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
             progress.error = type(problem).__name__
             raise
         finally:
-            self.observe(
-                events.CallDone(
-                    request.operation.name,
-                    progress.attempt,
-                    clock() - progress.started,
-                    progress.status,
-                    progress.tracking_id,
-                    progress.error,
+            if self.attentive():
+                self.observe(
+                    events.CallDone(
+                        request.operation.name,
+                        progress.attempt,
+                        clock() - progress.started,
+                        progress.status,
+                        progress.tracking_id,
+                        progress.error,
+                    )
                 )
-            )
 
     async def _in_bounds(self, request: Request, options: CallOptions, progress: _Progress) -> Reply:
         """Keep the deadline of a call, and calls that must not overlap apart."""
@@ -172,8 +174,9 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
         else:
             return reply
         finally:
-            seconds = progress.clock() - started
-            self.observe(events.AttemptDone(request.operation.name, progress.attempt, seconds, progress.status))
+            if self.attentive():
+                seconds = progress.clock() - started
+                self.observe(events.AttemptDone(request.operation.name, progress.attempt, seconds, progress.status))
 
     async def _pause(
         self,

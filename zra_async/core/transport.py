@@ -11,7 +11,7 @@ import io
 import os
 import ssl
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from typing import cast
 from urllib.request import getproxies, proxy_bypass
 
@@ -228,9 +228,9 @@ class Transport:
         finally:
             attempt.reset(outer)
 
-    async def _respond(
+    def _respond(
         self, request: Request, url: URL, data: bytes | _BodyPayload | None, authorization: str, timeout: float | None
-    ) -> aiohttp.ClientResponse:
+    ) -> Awaitable[aiohttp.ClientResponse]:
         host = request.operation.host
         session = self._open_session(host)
         headers = session.headers.copy()
@@ -240,10 +240,10 @@ class Transport:
         proxy = self._proxy(url)
         method = request.operation.method
         if data is None and proxy is None and goes_straight(session):
-            return await straight(session, method, url, headers, bounds)
+            return straight(session, method, url, headers, bounds)
         if data is not None:
             headers[hdrs.CONTENT_TYPE] = request.content_type
-        return await session.request(
+        return session.request(
             method, url, data=data, headers=headers, allow_redirects=False, proxy=proxy, timeout=bounds
         )
 
