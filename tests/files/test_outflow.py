@@ -15,6 +15,7 @@ import pytest
 from tests.core.tls import client_context, server_context
 from zra_async import Hosts, Label, Network, Operation, Pool, RetryPolicy, StaticToken, ZRAClient
 from zra_async.core.operation import Host
+from zra_async.core.outflow import _held_by_system  # pyright: ignore[reportPrivateUsage]
 from zra_async.errors import AttemptTimeout, ConnectionLost, SourceError
 
 UPLOAD: Operation[None] = Operation(
@@ -195,3 +196,11 @@ def test_the_same_on_another_event_loop(tls: bool) -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())
+
+
+def test_a_connection_that_was_closed_meanwhile_holds_nothing() -> None:
+    """What the system holds of a body is asked for after its end, when the other side may have hung up."""
+    connection = socket.socket()
+    connection.close()
+    assert _held_by_system(connection) == 0
+    assert _held_by_system(None) == 0

@@ -127,6 +127,6 @@ else:
         held = array.array("i", [0])
         try:
             fcntl.ioctl(connection.fileno(), termios.TIOCOUTQ, held)
-        except (AttributeError, OSError):
+        except (AttributeError, OSError, ValueError):  # the last for a connection that was closed meanwhile
             return 0
         return held[0]
