@@ -70,3 +70,14 @@ def test_the_output_of_a_test_is_looked_at(pytestconfig: pytest.Config) -> None:
     ]
     report = pytest.TestReport("t.py::t", ("t.py", 1, "t"), {}, "failed", "it broke", "call", sections)
     assert output_of(report) == "printed\nmoaned\nlogged"
+
+
+def test_words_of_the_code_are_no_secrets() -> None:
+    """A fuzzer sends what stands in the code as a token, and the code goes on to say it."""
+    watch = Leaks()
+    watch.guard("conversations.interactions")
+    watch.guard("watched-secret-" + "06-of-a-kind")
+    watch.saw("AttemptDone(operation='conversations.interactions')")
+    watch.saw("token watched-secret-" + "06-of-a-kind")
+    assert watch.found() == ["token <SECRET>"]
+    watch.close()
