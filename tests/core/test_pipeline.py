@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import math
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
 from typing import Any, NoReturn
@@ -15,6 +17,7 @@ from tests.core.clients import GET, POST
 from tests.core.rows import row
 from tests.core.stage import Stage, breaks, now, says
 from zra_async import RetryPolicy, errors
+from zra_async.core.bound import Bound, Watch
 from zra_async.core.events import AttemptDone, CallDone, LimitWaited, Retrying, TokenRefused
 from zra_async.core.limits import LocalRateLimiter
 from zra_async.core.operation import Label
@@ -406,3 +409,40 @@ def test_waiting_for_a_limit_is_told() -> None:
         assert waits[0].seconds == pytest.approx(10, abs=0.2)
 
     play(scene())
+
+
+def test_bounds_of_many_attempts_are_kept_apart() -> None:
+    """One timer watches over all attempts: each ends at its own bound, and one without a bound goes on."""
+
+    async def scene() -> list[tuple[str, float]]:
+        watch = Watch()
+        ended: list[tuple[str, float]] = []
+
+        async def attempt(name: str, seconds: float) -> None:
+            with contextlib.suppress(TimeoutError), Bound(watch, now() + seconds):
+                await asyncio.sleep(10)
+            ended.append((name, now()))
+
+        bounds = {"long": 5.0, "none": math.inf, "short": 1.0, "longer": 7.0, "loose": 20.0}
+        await asyncio.gather(*(attempt(name, seconds) for name, seconds in bounds.items()))
+        watch.close()
+        return ended
+
+    ended = dict(virtual.run(scene()))
+    assert ended == pytest.approx({"short": 1.0, "long": 5.0, "longer": 7.0, "none": 10.0, "loose": 10.0}, abs=0.01)
+
+
+def test_a_cancellation_from_elsewhere_is_no_timeout() -> None:
+    """Who cancels a call gets the cancellation, also where the bound has come at the same moment."""
+
+    async def scene() -> None:
+        async def attempt() -> None:
+            with Bound(Watch(), now() + 1.0):
+                await asyncio.sleep(10)
+
+        task = asyncio.create_task(attempt())
+        asyncio.get_running_loop().call_later(1.0, task.cancel)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    virtual.run(scene())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from types import TracebackType
 from typing import Self
 
@@ -16,18 +17,18 @@ class Watch:
     call, and hardly one of them ever fires. One timer, set to the first bound that may come, does for all.
     """
 
-    __slots__ = ("_bounds", "_timer")
+    __slots__ = ("_bounds", "_next", "_timer")
 
     def __init__(self) -> None:
         self._bounds: set[Bound] = set()
         self._timer: asyncio.TimerHandle | None = None
+        self._next = math.inf  # when the timer fires
 
-    def add(self, bound: Bound, loop: asyncio.AbstractEventLoop) -> None:
+    def add(self, bound: Bound) -> None:
         """Watch over ``bound``."""
         self._bounds.add(bound)
-        if self._timer is None or bound.until < self._timer.when():
-            self.close()
-            self._timer = loop.call_at(bound.until, self._sweep, loop)
+        if bound.until < self._next:
+            self._set(bound.until)
 
     def discard(self, bound: Bound) -> None:
         """It is over."""
@@ -37,42 +38,43 @@ class Watch:
         """Stop watching."""
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
+        self._timer, self._next = None, math.inf
 
-    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = None
-        now = loop.time() + TICK
+    def _set(self, when: float) -> None:
+        self.close()
+        self._timer, self._next = asyncio.get_running_loop().call_at(when, self._sweep), when
+
+    def _sweep(self) -> None:
+        self.close()
+        now = asyncio.get_running_loop().time() + TICK
         for bound in [bound for bound in self._bounds if bound.until <= now]:
             self._bounds.discard(bound)
             bound.expire()
-        if self._bounds:
-            first = min(bound.until for bound in self._bounds)
-            self._timer = loop.call_at(first, self._sweep, loop)
+        first = min((bound.until for bound in self._bounds), default=math.inf)
+        if first < math.inf:
+            self._set(first)
 
 
 class Bound:
-    """Cancels what runs inside ``with Bound(watch, seconds):`` when it takes longer, and makes a TimeoutError of that.
+    """Cancels what runs inside ``with Bound(watch, until):`` when it goes on past that, and makes a TimeoutError of it.
 
-    None is no bound. `expired` tells its own TimeoutError from that of others.
+    ``until`` is a time on the clock of the event loop; infinity is no bound. `expired` tells its own TimeoutError from
+    that of others.
     """
 
-    __slots__ = ("_cancelling", "_seconds", "_task", "_watch", "expired", "until")
+    __slots__ = ("_cancelling", "_task", "_watch", "expired", "until")
 
-    def __init__(self, watch: Watch, seconds: float | None) -> None:
+    def __init__(self, watch: Watch, until: float) -> None:
         self.expired: bool = False
-        self.until: float = 0.0  #: on the clock of the event loop
+        self.until: float = until
         self._watch = watch
-        self._seconds = seconds
 
     def __enter__(self) -> Self:
-        if self._seconds is not None:
-            loop = asyncio.get_running_loop()
-            task = asyncio.current_task(loop)
-            assert task is not None
-            self._task = task
-            self._cancelling = task.cancelling()
-            self.until = loop.time() + self._seconds
-            self._watch.add(self, loop)
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._cancelling = task.cancelling()
+        self._watch.add(self)
         return self
 
     def __exit__(

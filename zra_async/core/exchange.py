@@ -25,7 +25,7 @@ _known = aiohttp.__version__.startswith(_TESTED)
 _own_request = aiohttp.ClientSession._request  # pyright: ignore[reportPrivateUsage]
 
 
-attempt: ContextVar[Permit | None] = ContextVar("attempt", default=None)  #: with what the present one was permitted
+_attempt: ContextVar[Permit | None] = ContextVar("_attempt", default=None)  # with what the present one was permitted
 
 
 class NotedRequest(aiohttp.ClientRequest):
@@ -48,7 +48,7 @@ class NotedRequest(aiohttp.ClientRequest):
 
 
 def _leave() -> None:
-    permit = attempt.get()
+    permit = _attempt.get()
     if permit is not None:
         permit.sent()
 
@@ -59,11 +59,27 @@ def goes_straight(session: aiohttp.ClientSession) -> bool:
     return _known and untouched and not session.trace_configs
 
 
+async def through(
+    session: aiohttp.ClientSession, permit: Permit, method: str, url: URL, **options: Any
+) -> aiohttp.ClientResponse:
+    """Send a request the session's own way; ``permit`` is told when it leaves."""
+    outer = _attempt.set(permit)
+    try:
+        return await session.request(method, url, allow_redirects=False, **options)
+    finally:
+        _attempt.reset(outer)
+
+
 async def straight(
-    session: aiohttp.ClientSession, method: str, url: URL, headers: CIMultiDict[str], timeout: aiohttp.ClientTimeout
+    session: aiohttp.ClientSession,
+    permit: Permit,
+    method: str,
+    url: URL,
+    headers: CIMultiDict[str],
+    timeout: aiohttp.ClientTimeout,
 ) -> aiohttp.ClientResponse:
     """Send a request without a body on a connection of the session's pool; its errors are those of the session."""
-    request = NotedRequest(method, url, headers=headers, loop=asyncio.get_running_loop(), session=session)
+    request = aiohttp.ClientRequest(method, url, headers=headers, loop=asyncio.get_running_loop(), session=session)
     connector = session.connector
     assert connector is not None
     try:
@@ -73,6 +89,7 @@ async def straight(
     try:
         assert connection.protocol is not None
         connection.protocol.set_response_params(read_until_eof=True, read_timeout=timeout.sock_read)
+        permit.sent()  # there is no wait between here and the first byte
         response = await request.send(connection)
         try:
             await response.start(connection)

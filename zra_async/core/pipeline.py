@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
@@ -159,7 +160,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
         progress.attempt += 1
         progress.status, progress.permit = None, permit
         started = progress.clock()
-        bound = Bound(self.watch, options.timeout)
+        bound = Bound(self.watch, math.inf if options.timeout is None else started + options.timeout)
         try:
             with bound:
                 reply = await self.transport.send(request, route.url, header, timeout=options.timeout, permit=permit)

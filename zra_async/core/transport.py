@@ -25,7 +25,7 @@ from yarl import URL
 from zra_async import errors
 from zra_async.core.address import Address
 from zra_async.core.bucket import Permit
-from zra_async.core.exchange import NotedRequest, attempt, goes_straight, straight
+from zra_async.core.exchange import NotedRequest, goes_straight, straight, through
 from zra_async.core.form import BytesBody
 from zra_async.core.operation import Host
 from zra_async.core.outflow import Outflow, Writer
@@ -206,9 +206,8 @@ class Transport:
         target = Address(url)
         name = request.operation.name
         data = _data(request.body, self._pools[request.operation.host].read_timeout)
-        outer = attempt.set(permit)
         try:
-            response = await self._respond(request, target.url, data, authorization, timeout)
+            response = await self._respond(request, target.url, data, authorization, timeout, permit)
             try:
                 permit.sent()
                 content = await self._read(response, name)
@@ -225,11 +224,15 @@ class Transport:
                 if data.failure is not None:
                     raise data.failure from None  # no trouble of the network, and no reason to try again
             raise _failure(problem, name, target.host, sent=sent) from None
-        finally:
-            attempt.reset(outer)
 
     def _respond(
-        self, request: Request, url: URL, data: bytes | _BodyPayload | None, authorization: str, timeout: float | None
+        self,
+        request: Request,
+        url: URL,
+        data: bytes | _BodyPayload | None,
+        authorization: str,
+        timeout: float | None,
+        permit: Permit,
     ) -> Awaitable[aiohttp.ClientResponse]:
         host = request.operation.host
         session = self._open_session(host)
@@ -240,12 +243,10 @@ class Transport:
         proxy = self._proxy(url)
         method = request.operation.method
         if data is None and proxy is None and goes_straight(session):
-            return straight(session, method, url, headers, bounds)
+            return straight(session, permit, method, url, headers, bounds)
         if data is not None:
             headers[hdrs.CONTENT_TYPE] = request.content_type
-        return session.request(
-            method, url, data=data, headers=headers, allow_redirects=False, proxy=proxy, timeout=bounds
-        )
+        return through(session, permit, method, url, data=data, headers=headers, proxy=proxy, timeout=bounds)
 
     async def fetch(self, name: str, link: str, headers: Mapping[str, str]) -> Inflow:
         """Ask for what ``link`` points to and return once its headers are here; close the `Inflow` in any case.
