@@ -21,7 +21,7 @@ NAMES = ("zra", "aiohttp", "curl", "httpx")
 
 def main(options: Options) -> Report:
     """Run it all."""
-    size, rounds = (128 * MIB, 1) if options.quick else (1024 * MIB, 9)
+    size, rounds = (128 * MIB, 1) if options.quick else (1024 * MIB, 7)
     with tempfile.TemporaryDirectory(prefix="zra-bench-", dir=_fast_folder()) as folder:
         progress("making the file")
         path = arena.make_file(Path(folder) / "recording.mp4", size)
