@@ -270,6 +270,16 @@ def test_a_crowd_leaves_evenly() -> None:
     assert sent[-1] < 400 / 80 / 0.95
 
 
+async def answered(limits: LocalRateLimiter, latency: float) -> float:
+    """Make one call that is answered after so long; returns when it was sent."""
+    permit = await limits.acquire(LIGHT, Lane.INTERACTIVE, None)
+    permit.sent()
+    sent = asyncio.get_running_loop().time()
+    await asyncio.sleep(latency)
+    permit.release()
+    return sent
+
+
 @pytest.mark.parametrize(("late", "held"), [(0.0, MARGIN), (0.01, MARGIN), (0.08, 0.095), (0.5, 0.1)])
 def test_a_late_answer_holds_its_slot_longer(late: float, held: float) -> None:
     """A call that may have been counted late is given that time, within bounds; slow answers as such cost nothing."""
@@ -278,18 +288,10 @@ def test_a_late_answer_holds_its_slot_longer(late: float, held: float) -> None:
     async def scenario() -> float:
         limits = limiter(1)
 
-        async def one(latency: float) -> float:
-            permit = await limits.acquire(LIGHT, Lane.INTERACTIVE, None)
-            permit.sent()
-            now = asyncio.get_running_loop().time()
-            await asyncio.sleep(latency)
-            permit.release()
-            return now
-
         for _ in range(64):
-            await one(usual)
-        begin = await one(usual + late)
-        return await one(usual) - begin
+            await answered(limits, usual)
+        begin = await answered(limits, usual + late)
+        return await answered(limits, usual) - begin
 
     assert virtual.run(scenario()) == pytest.approx(1.0 + held, abs=0.002)
 
@@ -319,19 +321,11 @@ def test_a_refusal_makes_the_limiter_more_careful() -> None:
     async def scenario() -> float:
         limits = limiter(1)
 
-        async def one(latency: float) -> float:
-            permit = await limits.acquire(LIGHT, Lane.INTERACTIVE, None)
-            permit.sent()
-            now = asyncio.get_running_loop().time()
-            await asyncio.sleep(latency)
-            permit.release()
-            return now
-
         for _ in range(64):
-            await one(0.0)
+            await answered(limits, 0.0)
         limits.observe(LIGHT, {}, errors.RateLimited("things.get", kind="per_second"))
-        begin = await one(0.5)
-        return await one(0.0) - begin
+        begin = await answered(limits, 0.5)
+        return await answered(limits, 0.0) - begin
 
     assert virtual.run(scenario()) == pytest.approx(1.15, abs=0.002)
 
