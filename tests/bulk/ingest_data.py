@@ -38,6 +38,11 @@ def fields(number: int, **more: Any) -> dict[str, Any]:
     }
 
 
+def video(key: str = "a", number: int = 0, **more: Any) -> IngestItem:
+    """An item of a few bytes, with the fields of the conversation ``number``."""
+    return IngestItem(key, b"video " + key.encode(), file_name="a.mp4", conversation=fields(number, **more))
+
+
 def write_rows(
     folder: Path, count: int, *, large: Iterable[int] = (), large_size: int = 12_000_000
 ) -> list[dict[str, Any]]:

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from tests.bulk import ingest_data
-from tests.bulk.ingest_data import FAST, SOON
+from tests.bulk.ingest_data import FAST
+from tests.bulk.ingest_service import LIMIT, run
 from zra_async import Label, LocalRateLimiter, Rate, RetryPolicy, ZRAClient
 from zra_async.api.files import UPLOAD_PART
-from zra_async.bulk import IngestItem, IngestReport
+from zra_async.bulk import IngestItem
 from zra_async.bulk import ingest_budget as budgets
-from zra_async.bulk.ingest import IngestPlan, ingest
 from zra_async.bulk.ingest_budget import Budget, requests_of
 from zra_async.bulk.ingest_item import FileStep
 from zra_async.config import Transfers
@@ -25,7 +25,6 @@ from zra_async.files.journal import Fingerprint, StoredPart, UploadState
 from zra_async.files.plan import plan_parts
 from zra_async.sandbox import Fault, Sandbox
 
-LIMIT = 6_000_000
 NOON = datetime(2025, 5, 5, 12, tzinfo=UTC)
 
 
@@ -90,10 +89,6 @@ def some(count: int, large: set[int], folder: Path) -> list[IngestItem]:
         IngestItem(row["key"], folder / row["recording"], conversation=ingest_data.fields(n))
         for n, row in enumerate(rows)
     ]
-
-
-async def run(zra: ZRAClient, given: Any, ledger: Path, **options: Any) -> IngestReport:
-    return await ingest(zra, given, IngestPlan(ledger=ledger, **{**SOON, **options}), lambda progress: None, LIMIT)
 
 
 def client(sandbox: Sandbox, limits: Any) -> ZRAClient:

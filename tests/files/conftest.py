@@ -14,11 +14,13 @@ import pytest
 from zra_async import Hosts, Label, Network, Pool, Rate, RetryPolicy, ZRAClient
 from zra_async.config import Transfers
 from zra_async.core.events import Event
+from zra_async.files import progress as progress_module
 from zra_async.sandbox import Sandbox
 from zra_async.sandbox.stored import StoredFile
 
 MIB = 1024**2
 PART = 5 * MIB
+Video = Callable[..., Path]
 
 
 class Desk:
@@ -73,7 +75,7 @@ async def zra(desk: Desk) -> AsyncIterator[ZRAClient]:
 
 
 @pytest.fixture
-def video(tmp_path: Path) -> Callable[..., Path]:
+def video(tmp_path: Path) -> Video:
     """Makes a video of some size: of random bytes, or of nothing but a hole."""
 
     def make(size: int, name: str = "call.mp4", *, sparse: bool = False) -> Path:
@@ -86,6 +88,12 @@ def video(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture
+def every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Progress is told at each step, and not every 50 ms."""
+    monkeypatch.setattr(progress_module, "_EVERY", 0.0)
 
 
 @pytest.fixture(autouse=True)
@@ -139,4 +147,4 @@ def quick_transfers(**options: Any) -> Transfers:
     return Transfers(**{"single_upload_limit": MIB} | options)
 
 
-__all__ = ["MIB", "PART", "Desk", "Hosts", "part_hashes", "quick_transfers", "sha256"]
+__all__ = ["MIB", "PART", "Desk", "Hosts", "Video", "part_hashes", "quick_transfers", "sha256"]

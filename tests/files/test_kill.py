@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.files.conftest import PART, Desk, part_hashes
-from tests.files.test_journal import read
+from tests.files.journals import read
 from zra_async import ZRAClient
 
 INSTANTS = 20

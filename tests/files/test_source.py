@@ -6,12 +6,13 @@ import asyncio
 import errno
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.files.conftest import Video
 from zra_async.errors import SourceChanged, SourceError
 from zra_async.files import source as source_module
 from zra_async.files.body import CHUNK, PartBody
@@ -20,7 +21,6 @@ from zra_async.files.plan import Part
 from zra_async.files.source import fingerprint, md5_of, open_path
 from zra_async.files.threads import to_the_end
 
-Video = Callable[..., Path]
 linux_only = pytest.mark.skipif(not hasattr(os, "RWF_NOWAIT"), reason="only Linux reads without waiting")
 
 

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.files.conftest import PART, Desk, part_hashes, sha256
-from tests.files.test_journal import at_the_end, read
+from tests.files.conftest import PART, Desk, Video, part_hashes, sha256
+from tests.files.journals import at_the_end, read
 from zra_async import RetryPolicy, ZRAClient, errors
 from zra_async.errors import AmbiguousWrite, UploadInterrupted, UploadUncertain
 from zra_async.files import Progress
 from zra_async.files.parts import PartsUpload
 from zra_async.sandbox import Fault
 
-Video = Callable[..., Path]
 CREATE = COMPLETE = "POST /files/multipart/upload_events"
 PART_CALL = "POST /files/multipart"
 SINGLE = "POST /files"

@@ -1,4 +1,4 @@
-"""A plain HTTP client that knows nothing of ours, and handlers that only echo, to test the server by itself."""
+"""A plain HTTP client that knows nothing of ours, handlers that only echo, and single parts of an account."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from yarl import URL
 from zra_async.sandbox.route import HANDLERS, Answer, Call
 from zra_async.sandbox.server import Sandbox
 from zra_async.sandbox.table import ROWS
+
+from .file_host import Host, running
+from .team_caller import Caller
 
 
 @dataclass(frozen=True)
@@ -102,3 +105,25 @@ def echo(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every operation answer with what its handler got."""
     for row in ROWS:
         monkeypatch.setitem(HANDLERS, (row.method, row.template), _echo)
+
+
+@pytest.fixture
+async def host() -> AsyncIterator[Host]:
+    """A host that drops the bytes and takes parts of any size."""
+    async with running() as host:
+        host.files.min_part = 10
+        yield host
+
+
+@pytest.fixture
+async def keeper() -> AsyncIterator[Host]:
+    """A host that keeps the bytes and takes parts of any size."""
+    async with running(store_parts=True) as host:
+        host.files.min_part = 10
+        yield host
+
+
+@pytest.fixture
+def api() -> Caller:
+    """Calls of the teams of an account of middling size, in which editing the structure takes no time."""
+    return Caller()
