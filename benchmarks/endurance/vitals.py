@@ -21,9 +21,10 @@ MIB = 1024**2
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """One look at this process."""
+    """One look at this process: resident bytes, allocated blocks of the interpreter, and what it holds open."""
 
     memory: int
+    blocks: int
     tasks: int
     handles: int
     connections: int
@@ -34,7 +35,13 @@ def look() -> Vitals:
     _give_back()
     process = psutil.Process()
     connections = process.net_connections("tcp")
-    return Vitals(process.memory_info().rss, len(asyncio.all_tasks()), process.num_fds(), len(connections))
+    return Vitals(
+        process.memory_info().rss,
+        sys.getallocatedblocks(),
+        len(asyncio.all_tasks()),
+        process.num_fds(),
+        len(connections),
+    )
 
 
 def _give_back() -> None:
@@ -59,12 +66,14 @@ async def at_rest() -> Vitals:
     return look()
 
 
-def growth(seen: Sequence[Vitals], of: Callable[[Vitals], float]) -> float:
+def growth(
+    seen: Sequence[Vitals], of: Callable[[Vitals], float], typical: Callable[[list[float]], float] = median
+) -> float:
     """How much the last third of the looks shows more than the middle one; the first is for caches and pools."""
     third = len(seen) // 3
     if third == 0:
         return 0.0
-    return median(map(of, seen[-third:])) - median(map(of, seen[third : 2 * third]))
+    return typical([of(v) for v in seen[-third:]]) - typical([of(v) for v in seen[third : 2 * third]])
 
 
 class _Listener(logging.Handler):

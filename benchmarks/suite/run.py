@@ -28,7 +28,7 @@ BUDGETS = {
     "imports": 30.0,
     "ingest": 130.0,
     "limits": 215.0,
-    "sandbox": 45.0,
+    "sandbox": 65.0,
     "soak": 360.0,
     "upload": 310.0,
 }

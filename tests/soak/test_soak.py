@@ -95,11 +95,14 @@ def test_growth_is_between_the_middle_and_the_end() -> None:
     """Memory that settles is no growth; memory that keeps rising is."""
 
     def looks(*memory: int) -> list[Vitals]:
-        return [Vitals(m, 0, 0, 0) for m in memory]
+        return [Vitals(m, m, 0, 0, 0) for m in memory]
 
     assert growth(looks(1, 5, 9, 10, 10, 10, 10, 10, 10), lambda v: v.memory) == 0
     assert growth(looks(1, 2, 3, 4, 5, 6, 7, 8, 9), lambda v: v.memory) == 3
     assert growth([], lambda v: v.memory) == 0
+    # what comes and goes is no growth where the least counts
+    assert growth(looks(0, 0, 0, 3, 5, 9, 9, 3, 8), lambda v: v.blocks, min) == 0
+    assert growth(looks(0, 0, 0, 3, 5, 9, 9, 4, 8), lambda v: v.blocks, min) == 1
 
 
 def test_the_audit_finds_what_is_wrong() -> None:
