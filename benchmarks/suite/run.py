@@ -19,16 +19,16 @@ from benchmarks.suite.outcome import Outcome, Status, met
 from benchmarks.suite.summary import as_markdown, as_text
 
 #: seconds for all of them together; the summary must be there within half an hour
-TOTAL = 29 * 60.0
+TOTAL = 29.5 * 60.0
 #: seconds that each benchmark may take; together they are `TOTAL`, so that one that hangs takes no other's time
 BUDGETS = {
     "calls": 190.0,
     "download": 215.0,
     "export": 225.0,
     "imports": 30.0,
-    "ingest": 130.0,
+    "ingest": 155.0,
     "limits": 215.0,
-    "sandbox": 65.0,
+    "sandbox": 70.0,
     "soak": 360.0,
     "upload": 310.0,
 }
