@@ -20,6 +20,7 @@ STREAMS = "conversations,participants,transcripts,deals"
 RECORDS = 120  #: of each kind in one import; every 40th is wrong
 _PART = 5 * 1024**2
 _KILL_AFTER = 1.5  # seconds
+_UNITS = 8  # read at once: of more, none would get all of its pages between two leaps of the clock
 _FIRST_MEETING = datetime(2024, 3, 1, tzinfo=UTC)
 _TIME = "2025-06-01T00:00:00Z"
 _POLLING = Polling(first=0.2, longest=0.5)
@@ -61,12 +62,16 @@ async def insist(books: Books, job: str, attempt: Callable[[], Awaitable[T]]) ->
 
 
 async def export(zra: ZRAClient, folder: Path, books: Books, until: Until) -> None:
-    """Export the account again and again, whole and incrementally; every third run, and the last, is killed."""
+    """Export the account again and again, whole and incrementally.
+
+    Every third run is killed at once, and each that takes too long; what was killed is gone on with.
+    """
     for number in itertools.count():
+        incremental = books.done["export"] % 2 == 1
         kill = min(_KILL_AFTER if number % 3 == 1 else _WINDOW, until.left())
         try:
             async with asyncio.timeout(kill):
-                await zra.export(folder, streams=STREAMS, incremental=number % 2 == 1)
+                await zra.export(folder, streams=STREAMS, incremental=incremental, concurrency=_UNITS)
             books.done["export"] += 1
         except TimeoutError:
             books.done["export, killed"] += 1
