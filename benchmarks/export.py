@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import math
 import subprocess
 import sys
 import tempfile
@@ -21,17 +20,17 @@ from typing import Any
 
 from benchmarks.report import Options, Report, Row, Target, at_least, at_most, progress, spread
 from benchmarks.rig.cores import pin
+from benchmarks.rig.least import under_limits
 from benchmarks.rig.process import Account, first_line, sandbox, served
 from zra_async import ZRAClient
 from zra_async.bulk import ExportReport
-from zra_async.core.plans import PLANS
 
 UTTERANCES = 120
 CONCURRENCY = 32
 LIMITED_STREAMS = "conversations,participants,transcripts"
 OURS, BY_HAND, ON_HTTPX = "ours", "by_hand", "on_httpx"
 NAMES = {OURS: "zra.export", BY_HAND: "aiohttp + msgspec by hand", ON_HTTPX: "httpx + pydantic"}
-OVER_MINIMUM, OF_BY_HAND, OF_HTTPX, GROWTH = 1.05, 0.7, 3.0, 1.1
+OF_BY_HAND, OF_HTTPX, GROWTH = 0.7, 3.0, 1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,32 +90,9 @@ def _under_limits(sizes: Sizes) -> tuple[list[Row], list[Target]]:
     progress(f"export: {sizes.limited} conversations under the Business+ limits")
     with sandbox("--conversations", str(sizes.limited), "--plan", "business") as account:
         report = asyncio.run(_limited(account))
-        labels = {name: label for name, label in account.stats()["labels"].items() if label["calls"]}
-    minimum = max(least_seconds(name, label["accepted"]) for name, label in labels.items())
-    refused = sum(label["rejected"] for label in labels.values())
-    rows: list[Row] = [
-        {
-            "label": name,
-            "calls": label["accepted"],
-            "least seconds": least_seconds(name, label["accepted"]),
-            "peak in a window": label["peak"],
-            "429": label["rejected"],
-        }
-        for name, label in labels.items()
-    ]
+        labels = account.stats()["labels"]
     records = sum(report.records.values())
-    rows.append({"label": "the export", "seconds": report.seconds, "records/s": records / report.seconds})
-    ratio = report.seconds / minimum if minimum else math.inf
-    return rows, [
-        at_most("seconds under the limits, times the least possible", ratio, OVER_MINIMUM),
-        at_most("429 answers under the limits", refused, 0),
-    ]
-
-
-def least_seconds(label: str, calls: int) -> float:
-    """How long so many calls take at least: the first windowful goes at once, every further one a period later."""
-    rate = {name.value: rate for name, rate in PLANS["business"].items()}[label]
-    return (math.ceil(calls / rate.count) - 1) * rate.period
+    return under_limits(labels, "the export", report.seconds, {"records/s": records / report.seconds})
 
 
 async def _limited(account: Account) -> ExportReport:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import math
 import subprocess
 import sys
 import tempfile
@@ -21,11 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.request import urlopen
 
-from benchmarks.export import least_seconds
 from benchmarks.intake.job import AT_ONCE, OURS, OURS_MANY, SEQUENTIAL
 from benchmarks.intake.load import items, make_files
 from benchmarks.report import Options, Report, Row, Target, at_least, at_most, progress, spread
 from benchmarks.rig.cores import pin
+from benchmarks.rig.least import under_limits
 from benchmarks.rig.process import Account, first_line, sandbox, served
 from zra_async import ZRAClient
 from zra_async.bulk import IngestItem, IngestReport
@@ -39,7 +38,7 @@ NAMES = {
     SEQUENTIAL: "aiohttp, one after the other",
     AT_ONCE: "aiohttp, gather all",
 }
-OVER_MINIMUM, GROWTH = 1.05, 1.1
+GROWTH = 1.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,25 +171,8 @@ def _under_limits(sizes: Sizes, folder: Path) -> tuple[list[Row], list[Target]]:
     progress(f"ingest: {sizes.limited} items under the Business+ limits")
     with sandbox("--conversations", "10", "--plan", "business") as account:
         report = asyncio.run(_limited(account, folder, sizes.limited))
-        labels = {name: label for name, label in account.stats()["labels"].items() if label["calls"]}
-    minimum = max(least_seconds(name, label["accepted"]) for name, label in labels.items())
-    refused = sum(label["rejected"] for label in labels.values())
-    rows: list[Row] = [
-        {
-            "label": name,
-            "calls": label["accepted"],
-            "least seconds": least_seconds(name, label["accepted"]),
-            "peak in a window": label["peak"],
-            "429": label["rejected"],
-        }
-        for name, label in labels.items()
-    ]
-    rows.append({"label": "the ingest", "seconds": report.seconds, "items/s": report.done / report.seconds})
-    ratio = report.seconds / minimum if minimum else math.inf
-    return rows, [
-        at_most("seconds under the limits, times the least possible", ratio, OVER_MINIMUM),
-        at_most("429 answers under the limits", refused, 0),
-    ]
+        labels = account.stats()["labels"]
+    return under_limits(labels, "the ingest", report.seconds, {"items/s": report.done / report.seconds})
 
 
 async def _limited(account: Account, folder: Path, count: int) -> IngestReport:

@@ -7,7 +7,6 @@ conversations in pages of 300, and for each of them a detail, interactions, find
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import sys
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from typing import Any, cast
 from urllib.parse import parse_qs
 
 from benchmarks.rig.answers import CONVERSATION_ID, detail, page
+from benchmarks.rig.serving import serve_forever
 
 PAGE = 300
 _END = b"\r\n\r\n"
@@ -189,23 +189,10 @@ def _json(value: Any) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-async def _serve(conversations: int, utterance_count: int) -> None:
-    account = Account(conversations, utterance_count)
-    server = await asyncio.get_running_loop().create_server(lambda: _Connection(account), "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
-
-
 def main() -> None:
     """Serve until the process is stopped."""
-    try:
-        import uvloop
-    except ImportError:
-        run = asyncio.run
-    else:
-        run = uvloop.run
-    with contextlib.suppress(KeyboardInterrupt):
-        run(_serve(int(sys.argv[1]), int(sys.argv[2])))
+    account = Account(int(sys.argv[1]), int(sys.argv[2]))
+    serve_forever(lambda: _Connection(account))
 
 
 if __name__ == "__main__":

@@ -8,11 +8,11 @@ detail of one conversation.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from typing import cast
 
 from benchmarks.rig.answers import detail, page
+from benchmarks.rig.serving import serve_forever
 
 ITEMS = 300
 _END = b"\r\n\r\n"
@@ -48,24 +48,10 @@ class _Connection(asyncio.Protocol):
                 self._write(self._answers["odd page" if b"host_id=odd" in line else "page"])
 
 
-async def _serve() -> None:
-    answers = {"detail": _answer(detail()), "page": _answer(page(ITEMS)), "odd page": _answer(page(ITEMS, odd=30))}
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Connection(answers), "127.0.0.1", 0)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
-
-
 def main() -> None:
     """Serve until the process is stopped."""
-    try:
-        import uvloop
-    except ImportError:
-        run = asyncio.run
-    else:
-        run = uvloop.run
-    with contextlib.suppress(KeyboardInterrupt):
-        run(_serve())
+    answers = {"detail": _answer(detail()), "page": _answer(page(ITEMS)), "odd page": _answer(page(ITEMS, odd=30))}
+    serve_forever(lambda: _Connection(answers))
 
 
 if __name__ == "__main__":
