@@ -93,11 +93,15 @@ class ClientNotOpen(ZRAError, RuntimeError):
 
 
 class TokenError(ZRAError):
-    """No access token could be had: `status` and `reason` of the token endpoint, None without an answer."""
+    """No access token could be had: `status` and `reason` of the token endpoint, None without an answer.
 
-    def __init__(self, advice: str, *, status: int | None = None, reason: str = "") -> None:
+    `passing` says that the endpoint could not be reached or is in trouble, and that the credentials may be right.
+    """
+
+    def __init__(self, advice: str, *, status: int | None = None, reason: str = "", passing: bool = False) -> None:
         self.status = status
         self.reason = reason
+        self.passing = passing
         answer = f" (HTTP {status}{': ' + _printable(reason) if reason else ''})" if status is not None else ""
         super().__init__(f"no access token{answer}: {advice}")
 

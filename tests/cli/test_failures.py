@@ -19,6 +19,7 @@ API = {"status": 400, "code": 1, "message": "no", "tracking_id": "t"}
         (errors.InvalidArgument("x"), Exit.USAGE),
         (errors.ConfigurationError("x"), Exit.SETUP),
         (errors.TokenError("x", status=401), Exit.SETUP),
+        (errors.TokenError("x", passing=True), Exit.ERROR),
         (errors.AuthenticationFailed("a.b", **API), Exit.SETUP),
         (errors.MissingScopes("a.b", scopes=["s"], **API), Exit.SETUP),
         (errors.PermissionDenied("a.b", **API), Exit.ERROR),

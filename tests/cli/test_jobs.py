@@ -68,10 +68,17 @@ def test_an_upload_that_cannot_be_is_refused_before_it_begins(served: Invoke, tm
 
 
 def test_an_export_says_what_is_wrong_before_it_begins(invoke: Invoke, tmp_path: Path) -> None:
-    """A folder is needed, streams must exist, and two ways to choose them are one too many."""
-    for wrong in ([], ["--to", "x", "--streams", "nothing"], ["--to", "x", "--streams", "deals", "--all"]):
+    """A folder is needed, streams must exist, two ways to choose them are one too many, and times are times."""
+    for wrong, told in (
+        ([], "--to FOLDER"),
+        (["--to", "x", "--streams", "nothing"], "'nothing'"),
+        (["--to", "x", "--streams", "deals", "--all"], "exclude each other"),
+        (["--to", "x", "--since", "garbage"], "--since must be a time"),
+        (["--to", "x", "--since", "2026-02-01", "--until", "2026-01-01"], "lies after --until 2026-01-01"),
+    ):
         ended = invoke("export", *wrong, "--sandbox")
         assert (ended.code, ended.out) == (2, "")
+        assert told in ended.err
     assert list(tmp_path.iterdir()) == []
 
 

@@ -51,6 +51,7 @@ async def test_a_closed_port_is_refused() -> None:
         free.bind(("127.0.0.1", 0))
         found = await knock(free.getsockname()[1])
     assert "refused or blocked" in found.problem
+    assert "nothing listens there" in found.advice  # and no firewall stands before one's own machine
 
 
 async def test_something_else_than_http_is_noticed() -> None:

@@ -94,13 +94,16 @@ def test_wrong_credentials_are_a_matter_of_set_up(served: Invoke, monkeypatch: p
 
 
 def test_a_service_out_of_reach_is_an_error(served: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No token host: the line names it, and points to ``zra check``."""
+    """No token host: that is the network's fault and not one of the credentials, and the line names the host."""
     monkeypatch.setenv("ZRA_TOKEN_URL", "http://127.0.0.1:9/oauth/token")
     monkeypatch.setattr("zra_async.core.auth._FETCH_ATTEMPTS", 1)
     ended = served("check")
-    assert ended.code == 4
+    assert ended.code == 1
     assert "WRONG network      127.0.0.1:9: port 9: the connection is refused or blocked" in ended.out
     assert "no access token" in ended.out
+    assert "activate the app" not in ended.out
+    listed = served("list", "deals")
+    assert (listed.code, "zra check" in listed.err) == (1, True)
 
 
 def findings(ended: Any) -> dict[str, tuple[str, str]]:
@@ -129,6 +132,16 @@ def test_check_names_missing_credentials(invoke: Invoke) -> None:
     ended = invoke("check", "--json")
     assert ended.code == 4
     assert findings(ended)["credentials"][0] == "problem"
+
+
+def test_check_does_not_take_a_wrong_setting_for_wrong_credentials(
+    served: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan that does not exist is told as one, without the way to the credentials."""
+    monkeypatch.setenv("ZRA_PLAN", "gold")
+    ended = served("check")
+    assert ended.code == 4
+    assert ended.out == "WRONG environment  ZRA_PLAN must be one of free, pro, business, not 'gold'\n"
 
 
 def test_check_finds_a_wrong_plan_from_the_limits(tmp_path: Path) -> None:

@@ -49,7 +49,8 @@ def explain(error: BaseException) -> Failure:
     while isinstance(error, BaseExceptionGroup):
         error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     code, advice = _judge(error)
-    return Failure(code, clean(_one_line(error)), advice, isinstance(error, _PASSING))
+    passing = error.passing if isinstance(error, errors.TokenError) else isinstance(error, _PASSING)
+    return Failure(code, clean(_one_line(error)), advice, passing)
 
 
 def _judge(error: BaseException) -> tuple[Exit, str]:
@@ -60,6 +61,8 @@ def _judge(error: BaseException) -> tuple[Exit, str]:
             return error.exit_code, error.advice
         case errors.ConfigurationError():
             return Exit.SETUP, _SETUP
+        case errors.TokenError(passing=True):
+            return Exit.ERROR, _CHECK
         case errors.TokenError() | errors.AuthenticationFailed() | errors.MissingScopes():
             return Exit.SETUP, _CHECK
         case errors.ConnectFailed() | errors.UnsafeRedirect():

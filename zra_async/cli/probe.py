@@ -16,6 +16,7 @@ import anyio.abc
 from anyio.streams.tls import TLSStream
 
 PATIENCE = 10.0  #: seconds for each step
+_OURSELVES = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,9 +89,7 @@ async def _connect(address: Address) -> anyio.abc.SocketStream:
             return await anyio.connect_tcp(address.host, address.port)
     except (OSError, TimeoutError) as problem:
         why = "no answer" if isinstance(problem, TimeoutError) else "the connection is refused or blocked"
-        raise _Stuck(
-            f"port {address.port}: {why}", f"let TCP {address.port} out through the firewall{_proxy()}"
-        ) from None
+        raise _Stuck(f"port {address.port}: {why}", _way_out(address)) from None
 
 
 async def _secure(stream: anyio.abc.SocketStream, address: Address) -> TLSStream:
@@ -140,6 +139,12 @@ def _trust(problem: ssl.SSLCertVerificationError) -> str:
     if "not yet valid" in words or "expired" in words:
         return "set this machine's clock"
     return "if a proxy of your company opens TLS, point SSL_CERT_FILE to its certificate"
+
+
+def _way_out(address: Address) -> str:
+    if address.host in _OURSELVES:
+        return "nothing listens there: start the sandbox anew and take its variables, or unset those of an old one"
+    return f"let TCP {address.port} out through the firewall{_proxy()}"
 
 
 def _proxy() -> str:

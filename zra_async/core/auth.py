@@ -201,7 +201,8 @@ class _FetchedToken:
                 status, body = await context.post_form(url, form, self._basic, _FETCH_TIMEOUT)
             except (OSError, TimeoutError, errors.CallError) as trouble:
                 host = urlsplit(url).hostname
-                problem = errors.TokenError(f"{host} cannot be reached ({type(trouble).__name__})")
+                text = f"{host} cannot be reached ({type(trouble).__name__})"
+                problem = errors.TokenError(text, passing=True)
                 continue
             if status == 200:
                 return _token_answer(body)
@@ -342,7 +343,8 @@ def _refusal(status: int, body: bytes, known: Iterable[str]) -> errors.TokenErro
     for secret in known:
         reason = reason.replace(secret, "***")  # what a careless endpoint repeats must not get into a log
     reason = reason[:200]
-    if status >= 500 or status == 429:
+    passing = status >= 500 or status == 429
+    if passing:
         advice = "the token endpoint has trouble: try again later"
     elif status < 400 or status in {404, 405}:
         advice = "check the token URL"
@@ -350,7 +352,7 @@ def _refusal(status: int, body: bytes, known: Iterable[str]) -> errors.TokenErro
         advice = "the refresh token is used up, expired or revoked: sign in again"
     else:
         advice = "check account id, client id and client secret, and that the app is activated"
-    return errors.TokenError(advice, status=status, reason=reason)
+    return errors.TokenError(advice, status=status, reason=reason, passing=passing)
 
 
 def _required(value: str, name: str) -> str:

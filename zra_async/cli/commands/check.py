@@ -46,7 +46,7 @@ async def command(frame: Frame) -> Exit:
             examined, scopes = await _account(settings, frame)
             found += examined
     except errors.ConfigurationError as error:
-        found.append(_failed("credentials", error))
+        found.append(_configuration(error))
     code = _exit(found)
     frame.output.report(
         {"ok": code == Exit.OK, "findings": [dataclasses.asdict(f) for f in found], "scopes": scopes},
@@ -145,8 +145,15 @@ async def _one_call(zra: ZRAClient, scopes: Sequence[str] | None) -> tuple[list[
 
 def _failed(subject: str, error: Exception) -> Finding:
     failure = explain(error)
-    advice = _ADVICE.get(type(error), "")
+    advice = "" if failure.passing else _ADVICE.get(type(error), "")
     return Finding(subject=subject, state="problem", text=failure.message, advice=advice, exit_code=failure.exit_code)
+
+
+def _configuration(error: errors.ConfigurationError) -> Finding:
+    """What is wrong with the environment: credentials that are missing, or a value that says itself what it must be."""
+    missing = str(error).startswith("set ")
+    found = _failed("credentials" if missing else "environment", error)
+    return found if missing else dataclasses.replace(found, advice="")
 
 
 _ADVICE: dict[type[Exception], str] = {

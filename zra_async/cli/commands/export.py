@@ -27,16 +27,20 @@ from zra_async.cli.wording import count, duration, rate
 _SHOWN = 10
 
 
-def _time(ctx: click.Context, param: click.Parameter, value: str | None) -> datetime | None:  # noqa: ARG001
-    return None if value is None else instant(f"--{param.name}", value)
+def _period(since: str | None, until: str | None) -> dict[str, datetime | None]:
+    first = None if since is None else instant("--since", since)
+    last = None if until is None else instant("--until", until)
+    if first and last and first > last:
+        raise UsageProblem(f"--since {since} lies after --until {until}")
+    return {"since": first, "until": last}
 
 
 @subcommand("export", reports=True, continues="always")
 @click.option("--to", type=click.Path(file_okay=False, path_type=Path), help="The folder; made where there is none.")
 @click.option("--streams", metavar="A,B", help="Which streams; zra list streams names them with their costs.")
 @click.option("--all", "everything", is_flag=True, help="Every stream but the recordings.")
-@click.option("--since", callback=_time, metavar="TIME", help="Conversations analysed from then on.")
-@click.option("--until", callback=_time, metavar="TIME", help="Conversations analysed up to then.")
+@click.option("--since", metavar="TIME", help="Conversations analysed from then on.")
+@click.option("--until", metavar="TIME", help="Conversations analysed up to then.")
 @click.option("--full", is_flag=True, help="Read everything anew, not only what came since the last run.")
 @click.option("--concurrency", type=click.IntRange(1), metavar="N", help="Units at once; by default what rates allow.")
 @click.option("--parquet", is_flag=True, help="Also as Parquet, in the folder parquet (needs the extra parquet).")
@@ -50,7 +54,9 @@ async def command(
     parquet: bool,
     every: float,
     quiet: bool,
-    **bounds: Any,
+    since: str | None,
+    until: str | None,
+    concurrency: int | None,
 ) -> Exit:
     """Export the account into a folder, as fast as its rate limits allow, or bring that folder up to date.
 
@@ -63,11 +69,14 @@ async def command(
     if everything and streams:
         raise UsageProblem("--all and --streams exclude each other")
     wanted = "all" if everything else streams
+    period = _period(since, until)
     select(wanted)  # a misspelt name is told before anything is opened
     if parquet and importlib.util.find_spec("duckdb") is None:
         raise GivenUp("--parquet needs DuckDB", exit_code=Exit.SETUP, advice='pip install "zra-async[parquet]"')
     async with frame.open() as zra, watched(f"exporting to {to}", zra.limits.snapshot, every, quiet) as board:
-        report = await zra.export(to, streams=wanted, incremental=not full, on_event=board.observe, **bounds)
+        report = await zra.export(
+            to, streams=wanted, incremental=not full, concurrency=concurrency, on_event=board.observe, **period
+        )
     if parquet:
         await to_parquet(to)
     tell(report)
