@@ -87,6 +87,14 @@ def test_fields_are_chosen_and_reached_into(served: Invoke) -> None:
     assert list(rows[0]) == ["deal_name", "deal_id", "customer_contact.x"]
 
 
+def test_a_field_that_is_not_there_is_told_once(served: Invoke) -> None:
+    """A misspelt field is null in every row, and a line on stderr says so with the name that was meant."""
+    ended = served("list", "deals", "--fields", "deal_id,deal_nam", "--limit", "3")
+    assert (ended.code, [row["deal_nam"] for row in ended.rows]) == (0, [None] * 3)
+    assert ended.err.count("no field is called 'deal_nam'; did you mean deal_name?") == 1
+    assert served("list", "deals", "--fields", "deal_name,customer_contact.x", "--limit", "1").err == ""
+
+
 def test_a_table_when_asked_for(served: Invoke) -> None:
     """``--format table`` makes one even where stdout is no terminal, without cutting anything."""
     table = served("list", "teams", "--format", "table").out.splitlines()

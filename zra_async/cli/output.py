@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
-from collections.abc import AsyncIterable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterable, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 import click
@@ -21,6 +22,7 @@ class Output:
 
     format: Format | None = None
     fields: tuple[str, ...] = ()
+    _doubted: set[str] = field(default_factory=set[str], repr=False, compare=False)  #: fields already asked about
 
     @property
     def tabular(self) -> bool:
@@ -61,7 +63,24 @@ class Output:
         plain = msgspec.to_builtins(thing)
         if not self.fields or not isinstance(plain, dict):
             return plain
-        return {name: _reach(cast("dict[str, Any]", plain), name) for name in self.fields}
+        values = cast("dict[str, Any]", plain)
+        self._doubt(values.keys() | _fields_of(thing))
+        return {name: _reach(values, name) for name in self.fields}
+
+    def _doubt(self, known: Collection[str]) -> None:
+        """Say once which of the chosen fields there are not: a misspelt one would be null without a word."""
+        for name in self.fields:
+            if name in known or name.split(".")[0] in known or name in self._doubted:
+                continue
+            self._doubted.add(name)
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            click.echo(f"note: no field is called {name!r}{hint} (there are {', '.join(sorted(known))})", err=True)
+
+
+def _fields_of(thing: Any) -> set[str]:
+    """All fields of a Struct, also those that are not set in this one."""
+    return {row.encode_name for row in msgspec.structs.fields(thing)} if isinstance(thing, msgspec.Struct) else set()
 
 
 def _reach(plain: dict[str, Any], name: str) -> Any:
