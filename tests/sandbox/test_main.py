@@ -14,6 +14,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from zra_async.sandbox import Sandbox
 from zra_async.sandbox.__main__ import main, parser
 
 COMMAND = [sys.executable, "-m", "zra_async.sandbox"]
@@ -93,3 +94,12 @@ async def test_a_fault_file_is_armed(tmp_path: Path) -> None:
     async with serving("--faults", str(file)) as (_, environment), aiohttp.ClientSession() as session:
         response = await session.post(environment["ZRA_TOKEN_URL"])
         assert response.status == 503
+
+
+def test_a_receiver_finds_the_secret_of_its_webhooks() -> None:
+    """The environment holds the secret that signs events where events are sent, and no such variable elsewhere."""
+    name = "ZOOM_WEBHOOK_SECRET_TOKEN"
+    told = Sandbox(conversations=1, webhook_url="http://127.0.0.1:1/", webhook_secret="mine").environment()
+    made_up = Sandbox(conversations=1, webhook_url="http://127.0.0.1:1/")
+    assert (told[name], made_up.environment()[name]) == ("mine", made_up.webhook_secret)
+    assert name not in Sandbox(conversations=1).environment()

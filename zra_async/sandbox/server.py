@@ -60,6 +60,7 @@ class Sandbox:
         self.faults: Faults = Faults(faults, seed=self.options.seed)
         self._credentials = credentials_of(self.options.seed)
         self.webhook_secret: str = webhook_secret or self._credentials.client_secret[::-1]
+        self._webhook_url = webhook_url
         self.account: Account = self._new_account(webhook_url)
         self._tokens = Tokens(self.options, self.clock, self._credentials, owner_id=self.world.users[0].user_id)
         windows = Windows(LIMITS[self.options.plan], enforced=self.options.limits)
@@ -125,7 +126,8 @@ class Sandbox:
         return self._credentials.client_secret
 
     def environment(self) -> dict[str, str]:
-        """The environment variables from which a client finds this sandbox."""
+        """The environment variables from which a client finds this sandbox, and a receiver its webhooks' secret."""
+        webhooks = {"ZOOM_WEBHOOK_SECRET_TOKEN": self.webhook_secret} if self._webhook_url else {}
         return {
             "ZOOM_ACCOUNT_ID": self.account_id,
             "ZOOM_CLIENT_ID": self.client_id,
@@ -134,6 +136,7 @@ class Sandbox:
             "ZRA_TOKEN_URL": self.token_url,
             "ZRA_API_URL": self.api_url,
             "ZRA_FILE_URL": self.file_url,
+            **webhooks,
         }
 
     def client(self, **options: Unpack[ClientOptions]) -> ZRAClient:

@@ -38,6 +38,7 @@ _PATIENCE = 10.0  #: seconds that a program has to end by itself after Ctrl-C
 @click.option("--control", is_flag=True, help="Open the control endpoint, /_sandbox/ on the API host.")
 @click.option("--faults", type=click.Path(exists=True, dir_okay=False), help="TOML file with [[fault]] tables.")
 @click.option("--webhook-url", metavar="URL", help="Loopback address that receives signed events.")
+@click.option("--webhook-secret", metavar="TEXT", help="Secret token that signs them; by default one is made up.")
 @click.option("--json", "as_json", is_flag=True, help="Print the environment as one JSON object.")
 async def command(program: tuple[str, ...], faults: str | None, as_json: bool, **options: Any) -> int:
     """Serve an account on this machine, until Ctrl-C.
