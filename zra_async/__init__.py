@@ -1,4 +1,14 @@
-"""The asyncio-native client of the Zoom Revenue Accelerator API."""
+"""The asyncio-native client of the Zoom Revenue Accelerator API.
+
+    async with ZRAClient.from_env() as zra:
+        async for conversation in zra.conversations.list():
+            print(conversation.conversation_topic)
+
+Begin with `ZRAClient`; its namespaces, such as ``zra.deals``, hold a method for each operation. `zra_async.errors`
+draws the tree of what is raised, `zra_async.models` holds the answers, `zra_async.bulk` the reports of exports and
+imports, `zra_async.webhooks` receives, `zra_async.sandbox` serves an account to try it all on, and `zra_async.testing`
+has pytest fixtures.
+"""
 
 from typing import TYPE_CHECKING
 

@@ -253,6 +253,10 @@ class AuthorizationCode(msgspec.Struct, frozen=True):
 class UserOAuth(_FetchedToken):
     """A user-managed OAuth app, whose refresh token changes with every use and lives for 90 days.
 
+        sign_in = AuthorizationCode(code, redirect_uri="https://your.app/signed-in")  # from the query of that request
+        auth = UserOAuth(client_id, client_secret, sign_in=sign_in, store=FileTokenStore("jo.token"))
+        async with ZRAClient(auth) as zra: ...  # from the next time on without sign_in
+
     The latest refresh token is kept in ``store`` and is written there before the access token that came with it is
     used. An empty store is seeded by ``refresh_token``; a ``sign_in`` that has just come back replaces what is stored,
     unless its code was used before. Processes that share a `FileTokenStore` renew in turn.
@@ -308,7 +312,7 @@ class UserOAuth(_FetchedToken):
         try:
             answer = await self._exchange(context, self._sign_in.form())
         except errors.TokenError as problem:
-            if problem.status is None or problem.status >= 500 or problem.status == 429:
+            if problem.passing:
                 raise  # the code is still good
             self._sign_in = None
             if otherwise:
@@ -349,7 +353,7 @@ def _refusal(status: int, body: bytes, known: Iterable[str]) -> errors.TokenErro
     elif status < 400 or status in {404, 405}:
         advice = "check the token URL"
     elif told.error == "invalid_grant":
-        advice = "the refresh token is used up, expired or revoked: sign in again"
+        advice = "the refresh token or the code of the sign-in is used up, expired or revoked: sign in again"
     else:
         advice = "check account id, client id and client secret, and that the app is activated"
     return errors.TokenError(advice, status=status, reason=reason, passing=passing)
