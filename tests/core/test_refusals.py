@@ -14,6 +14,7 @@ from zra_async import errors
 from zra_async.core.bucket import Lane
 from zra_async.core.limits import MARGIN, LocalRateLimiter
 from zra_async.core.operation import Label
+from zra_async.core.plans import Rate
 
 
 def test_a_frozen_bucket_sends_one_probe_before_it_resumes() -> None:
@@ -180,3 +181,53 @@ def test_the_daily_count_follows_the_service() -> None:
         return limits.snapshot()[Label.LIGHT].used_today
 
     assert virtual.run(scenario()) == 990
+
+
+def test_what_others_used_of_the_day_does_not_take_our_share_of_it() -> None:
+    """Half of the account's day is ours, whoever has used the other half, until less than that is left."""
+
+    async def scenario() -> list[int]:
+        limits = LocalRateLimiter("free", share=0.5)  # 3 000 of 6 000 LIGHT calls a day
+        left = []
+        for remaining in (3000, 2999, 10):
+            headers = {"X-RateLimit-Type": "Daily-limit", "X-RateLimit-Limit": "6000"}
+            limits.observe(LIGHT, {**headers, "X-RateLimit-Remaining": str(remaining)}, None)
+            left.append(3000 - limits.snapshot()[Label.LIGHT].used_today)
+        return left
+
+    assert virtual.run(scenario()) == [3000, 2999, 10]
+
+
+def test_a_day_of_ones_own_for_resource_intensive_calls() -> None:
+    """A rate that is given for this label brings its own calls a day, and does not draw on those of HEAVY."""
+
+    async def scenario() -> None:
+        limits = LocalRateLimiter("pro", overrides={Label.RESOURCE_INTENSIVE: Rate(10, 60.0, per_day=2)})
+        for _ in range(2):
+            (await limits.acquire(row(Label.RESOURCE_INTENSIVE), Lane.INTERACTIVE, None)).sent()
+        with pytest.raises(errors.RateLimited, match="daily"):
+            await limits.acquire(row(Label.RESOURCE_INTENSIVE), Lane.INTERACTIVE, None)
+        assert limits.snapshot()[Label.HEAVY].used_today == 0
+
+    virtual.run(scenario())
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_waiters_that_were_cancelled_do_not_make_others_late(backwards: bool) -> None:
+    """A newcomer is not refused for a queue of those who have gone, and the snapshot does not count them."""
+
+    async def scenario() -> int:
+        limits = limiter(1, 10.0)
+        await call(limits, Lane.INTERACTIVE)
+        waiting = [asyncio.create_task(call(limits, Lane.INTERACTIVE)) for _ in range(50)]
+        await asyncio.sleep(0.1)
+        for task in sorted(waiting[1:], key=waiting.index, reverse=backwards):
+            task.cancel()
+        await asyncio.wait(waiting[1:])
+        there = limits.snapshot()[Label.LIGHT].waiting
+        permit = await limits.acquire(LIGHT, Lane.INTERACTIVE, asyncio.get_running_loop().time() + 25)
+        permit.release()
+        assert limits.snapshot()[Label.LIGHT].waiting == 0
+        return there
+
+    assert virtual.run(scenario()) == 1

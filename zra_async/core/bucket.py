@@ -114,7 +114,7 @@ class Daily:
         """Take over what the service counts, if that is less favourable."""
         own = self.limit if self.limit is not None else limit
         self.limit = own
-        self._used = max(self.used, min(own, limit - remaining))
+        self._used = max(self.used, own - remaining)  # of a share, all may be there still when others took theirs
 
     def close(self, until: datetime | None) -> None:
         """Take the service's word that its day is used up, whoever used it."""
@@ -145,6 +145,7 @@ class Bucket:
         self._pending = 0  # granted, and not yet sent
         self._window = Window(rate.period)  # of those that were sent
         self._queues: dict[Lane, deque[asyncio.Future[Permit]]] = {lane: deque() for lane in Lane}
+        self._gone = dict.fromkeys(Lane, 0)  # how many in each queue were cancelled
         self._owed = 0  # interactive grants since bulk had its turn
         self._waking = 0  # granted in the queue, and not yet running
         self._next_turn = 0.0  # when the next of a crowd may go
@@ -170,8 +171,8 @@ class Bucket:
     def waiting(self) -> dict[Lane, int]:
         """How many callers wait in each lane."""
         return {
-            Lane.INTERACTIVE: len(self._queues[Lane.INTERACTIVE]),
-            Lane.BULK: len(self._queues[Lane.BULK]) + self._behind_gate,
+            Lane.INTERACTIVE: len(self._queues[Lane.INTERACTIVE]) - self._gone[Lane.INTERACTIVE],
+            Lane.BULK: len(self._queues[Lane.BULK]) - self._gone[Lane.BULK] + self._behind_gate,
         }
 
     @property
@@ -315,7 +316,9 @@ class Bucket:
         if queue and queue[0] is waiter:
             queue.popleft()
             self._pump()
-        # elsewhere in the queue it stays, done, until its turn comes: removing it would cost a scan
+        else:
+            # elsewhere in the queue it stays, done, until its turn comes: removing it would cost a scan
+            self._gone[lane] += 1
 
     def _free(self, now: float) -> bool:
         self._window.expire(now)
@@ -358,6 +361,7 @@ class Bucket:
                 if not waiter.done():
                     self._owed = self._owed + 1 if lane is Lane.INTERACTIVE else 0
                     return waiter
+                self._gone[lane] -= 1
         return None
 
     def _rearm(self) -> None:

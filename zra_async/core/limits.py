@@ -65,7 +65,8 @@ class LocalRateLimiter:
     """The limits of one account as this process sees them: one bucket a label, shared by all tasks of a client.
 
     `plan` chooses the documented limits, `share` (0–1] the part of them that is this client's, `overrides` replaces
-    the rate of single labels before the share is taken. `margin` is added to each window, in seconds.
+    the rate of single labels before the share is taken; one for RESOURCE-INTENSIVE with calls a day of its own is not
+    counted together with HEAVY. `margin` is added to each window, in seconds.
     """
 
     def __init__(
@@ -80,7 +81,8 @@ class LocalRateLimiter:
         rates = {**PLANS[plan], **(overrides or {})}
         shared = {label: rate.shared(share) for label, rate in rates.items()}
         daily = {label: Daily(rate.per_day, clock) for label, rate in shared.items()}
-        if plan in SHARED_DAILY:
+        own_day = (overrides or {}).get(Label.RESOURCE_INTENSIVE)
+        if plan in SHARED_DAILY and (own_day is None or own_day.per_day is None):
             daily[Label.RESOURCE_INTENSIVE] = daily[Label.HEAVY]
         self._buckets = {label: Bucket(rate, daily[label], margin) for label, rate in shared.items()}
         self._clock = clock
