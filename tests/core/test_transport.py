@@ -292,3 +292,26 @@ async def test_an_early_answer_to_a_large_body() -> None:
         server.script(error(413, 1010, "too large"))
         with pytest.raises(errors.PayloadTooLarge, match="too large"):
             await zra.call(UPLOAD, body=BytesBody(b"x" * 3_000_000))
+
+
+async def test_a_call_that_waits_for_a_connection_is_told_of_the_end() -> None:
+    """A client that closes says so to every call, also to those whose turn in the pool never comes."""
+    async with Server(otherwise=stand_still) as server:
+        zra = client_of(server, network=Network(api=Pool(connections=1)))
+        async with zra:
+            calls = [asyncio.create_task(call) for call in (get(zra), get(zra), post(zra))]
+            await asyncio.sleep(0.05)
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [errors.ClientNotOpen] * 3
+
+
+async def test_a_call_that_is_cancelled_while_its_client_closes_is_cancelled() -> None:
+    """The end of the client does not take the place of a cancellation that somebody asked for."""
+    async with Server(otherwise=stand_still) as server:
+        zra = client_of(server, network=Network(api=Pool(connections=1)))
+        async with zra:
+            calls = [asyncio.create_task(get(zra)) for _ in range(2)]
+            await asyncio.sleep(0.05)
+            calls[1].cancel()
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [errors.ClientNotOpen, asyncio.CancelledError]

@@ -212,6 +212,10 @@ API: dict[str, Behaviour] = {
     "fails": answer(500, b"trouble"),
     "refuses the token": answer(401, {"code": 124, "message": "Invalid access token."}),
     "repeats the token": answer(400, f"you sent Bearer {ACCESS_TOKEN}".encode()),
+    "repeats it and calls it fine": answer(200, f"<html>you sent Bearer {ACCESS_TOKEN}".encode()),
+    "repeats it in a success that is an error": answer(200, {"code": 300, "message": f"no {ACCESS_TOKEN}"}),
+    "repeats it as the tracking id": answer(404, headers={"x-zm-trackingid": f"WEB_{ACCESS_TOKEN}"}),
+    "repeats it as that of a success": answer(200, b"<html>", {"x-zm-trackingid": f"WEB_{ACCESS_TOKEN}"}),
     "repeats it in an error": answer(404, {"code": 1005, "message": f"no {ACCESS_TOKEN}"}),
     "repeats it in a field": answer(
         400, {"code": 300, "message": "no", "errors": [{"field": ACCESS_TOKEN, "message": ACCESS_TOKEN}]}

@@ -122,6 +122,8 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
                         self.observe(events.Redirected(operation.name, route.follow(operation, outcome)))
                         continue
                     error = failure(operation, outcome)
+                    if error is not None and outcome.status < 400:
+                        error = failure(operation, outcome.without(header.partition(" ")[2]))
                     self.limits.observe(operation, outcome.headers, error)
                     if error is None:
                         return outcome

@@ -212,7 +212,9 @@ class Transport:
                 permit.sent()
                 content = await self._read(response, name)
                 reply = Reply(response.status, response.headers, content, url.partition("?")[0])
-                return reply if reply.status < 400 else reply.without(authorization.partition(" ")[2])
+                # what looks like JSON is not quoted by an error of ours, unless the pipeline finds one inside
+                harmless = reply.status < 400 and content[:1] in b"{["
+                return reply if harmless else reply.without(authorization.partition(" ")[2])
             finally:
                 response.release()  # which closes a connection that more is to come from
                 if data is not None:
@@ -224,6 +226,9 @@ class Transport:
                 if data.failure is not None:
                     raise data.failure from None  # no trouble of the network, and no reason to try again
             raise _failure(problem, name, target.host, sent=sent) from None
+        except asyncio.CancelledError:
+            self._explain_end(request.operation.host)
+            raise
 
     def _respond(
         self,
@@ -267,6 +272,9 @@ class Transport:
             )
         except (aiohttp.ClientError, OSError, ValueError) as problem:
             failure = _failure(problem, name, target.host, sent=True, words=type(problem).__name__)
+        except asyncio.CancelledError:
+            self._explain_end(Host.FILE)
+            raise
         else:
             return Inflow(response, name, target.host)
         raise failure  # out here, since aiohttp's own error, which would be its context, shows the link
@@ -300,6 +308,12 @@ class Transport:
         if session.closed:
             raise errors.ClientNotOpen("the client was closed during this call")
         return session
+
+    def _explain_end(self, host: Host) -> None:
+        """Raise `ClientNotOpen` where a pool that closes has cancelled a wait for it, and nobody has asked for that."""
+        task = asyncio.current_task()
+        if self._sessions[host].closed and not (task and task.cancelling()):
+            raise errors.ClientNotOpen("the client was closed during this call") from None
 
     def _proxy(self, target: URL) -> str | None:
         network = self._network

@@ -12,6 +12,7 @@ from urllib.parse import quote, unquote
 
 import msgspec
 from msgspec import field
+from multidict import CIMultiDict
 
 from zra_async import errors
 from zra_async.core.lenient import LenientDecoder
@@ -73,9 +74,14 @@ class Reply(msgspec.Struct, frozen=True):
         return self.headers.get("x-zm-trackingid", "")
 
     def without(self, secret: str) -> Reply:
-        """The same, with ``secret`` blotted out of the body: some pages repeat the request that they refuse."""
-        known = secret.encode()
-        return msgspec.structs.replace(self, body=self.body.replace(known, b"***")) if known in self.body else self
+        """The same, with ``secret`` blotted out: some pages repeat the request that they refuse."""
+        known, reply = secret.encode(), self
+        if known in self.body:
+            reply = msgspec.structs.replace(reply, body=self.body.replace(known, b"***"))
+        if any(secret in value for value in self.headers.values()):
+            fields = CIMultiDict((name, value.replace(secret, "***")) for name, value in self.headers.items())
+            reply = msgspec.structs.replace(reply, headers=fields)
+        return reply
 
     def __repr__(self) -> str:
         return partial_repr(self, "status", "url")
