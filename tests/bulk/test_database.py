@@ -151,6 +151,19 @@ async def test_what_is_no_ledger_of_this_kind(tmp_path: Path) -> None:
     assert (tmp_path / "text").read_bytes() == b"text " * 500
 
 
+async def test_a_database_of_something_else(tmp_path: Path) -> None:
+    """A database that another program has made, and which has no version, is refused and stays as it is."""
+    place = tmp_path / "mine.sqlite"
+    connection = sqlite3.connect(place)
+    with connection:
+        connection.execute("CREATE TABLE users (name)")
+    connection.close()
+    before = place.read_bytes()
+    with pytest.raises(errors.LedgerError, match="something else"):
+        await opened(place)
+    assert place.read_bytes() == before
+
+
 async def test_a_closed_ledger(tmp_path: Path) -> None:
     """Closing twice does no harm, and work for a closed ledger is refused."""
     database = await opened(tmp_path / "l")

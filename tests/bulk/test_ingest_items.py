@@ -213,3 +213,28 @@ async def test_fields_may_be_a_structure(tmp_path: Path) -> None:
         assert (await run(zra, [item], tmp_path / "ledger")).counts == {"added": 1}
         [one] = [c for c in sandbox.world.newest_first() if c.number < 0]
         assert [person.display_name for person in one.cast] == ["Ann"]
+
+
+async def test_names_that_are_not_text(tmp_path: Path) -> None:
+    """A key or a path of bytes that are no UTF-8 fails its own item, and no other."""
+    given = [
+        video("good"),
+        IngestItem("caf\udce9", b"x", file_name="a.mp4", conversation=fields(1)),
+        IngestItem("path", tmp_path / "caf\udce9.mp4", conversation=fields(2)),
+    ]
+    async with service() as (_, zra):
+        report = await run(zra, given, tmp_path / "ledger")
+    assert report.counts == {"added": 1, "failed": 2}
+    assert (await ingest_status(tmp_path / "ledger")).counts == {"done": 1, "unfit": 1}
+
+
+async def test_an_analysis_that_may_not_be_asked_after(tmp_path: Path) -> None:
+    """A conversation that nobody lets us look at is unanalysed; the items beside it are waited for all the same."""
+    async with service() as (sandbox, zra):
+        sandbox.faults.add(Fault(operation="GET /conversations/{conversationId}", status=403, times=1))
+        given = [video(f"k{number}", number) for number in range(3)]
+        report = await run(zra, given, tmp_path / "ledger", wait_for_analysis=True)
+        assert report.counts == {"added": 2, "unanalysed": 1}
+        assert report.problems[0].code is not None
+        again = await run(zra, given, tmp_path / "ledger", wait_for_analysis=True)
+        assert again.counts == {"added": 1, "skipped": 2}

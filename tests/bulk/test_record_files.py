@@ -55,6 +55,22 @@ async def test_an_endless_line_is_not_read_into_memory(tmp_path: Path, monkeypat
     assert "64 bytes" in rows[0].problem
 
 
+async def test_an_endless_first_line_behind_a_byte_order_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mark does not count towards the length of the line: what is too long is one bad row."""
+    monkeypatch.setattr(record_files, "LONGEST_LINE", 64)
+    content = b'\xef\xbb\xbf{"a":"' + b"x" * 500 + b'"}\n{"a":1}\n'
+    rows = await rows_of(written(tmp_path, "a.jsonl", content))
+    assert [(row.line, bool(row.problem)) for row in rows] == [(1, True), (2, False)]
+
+
+async def test_a_quotation_mark_that_is_never_closed(tmp_path: Path) -> None:
+    """The rows behind it would all be one cell: that is told, and no record is made of it."""
+    content = b'a,b\n1,2\n3,"four\n5,6\n7,8\n'
+    rows = await rows_of(written(tmp_path, "a.csv", content), "a", "b")
+    assert [(row.line, bool(row.problem)) for row in rows] == [(2, False), (3, True)]
+    assert "quotation mark" in rows[1].problem
+
+
 async def test_a_csv_row_begins_on_the_line_that_is_named(tmp_path: Path) -> None:
     """Line breaks inside quotes belong to the cell, and the row is known by its first line."""
     content = 'a,b\r\n1,"two\r\nlines"\r\n\r\n3,ö\r\n'.encode()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Collection, Sequence
 from datetime import UTC
-from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -115,11 +114,22 @@ class Conversations:
             return
         # an id is no safe name, and two recordings may have the same one: each gets a folder of its own
         folder = self._recordings / version_of(conversation_id.encode())
-        await to_the_end(partial(folder.mkdir, parents=True, exist_ok=True))
+        await to_the_end(make_place, self._recordings, folder)
         done = self._calls.zra.conversations.download_recording(conversation_id, to=folder, overwrite=True)
         file = await self._calls.one(api.GET, done)
         place = file.path.relative_to(self._recordings.parent).as_posix()
         found["recordings"] = [rows.RecordingRow(conversation_id, place, file.size, run=run)]
+
+
+def make_place(*folders: Path) -> None:
+    """Make folders for recordings. Raises `LedgerError` for one that is a link: it leads out of the export."""
+    for folder in folders:
+        try:
+            folder.mkdir(exist_ok=True)
+        except OSError as problem:
+            raise errors.LedgerError(f"{folder} cannot be made: {problem.strerror}") from problem
+        if folder.is_symlink():
+            raise errors.LedgerError(f"{folder} is a link, which is not followed: remove it, or use another folder")
 
 
 def _add_findings(conversation_id: str, analysis: ContentAnalysis, found: Found, run: int) -> None:

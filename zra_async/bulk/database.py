@@ -145,7 +145,8 @@ def _connect(path: Path, kind: int, schema: Sequence[str], durable: bool) -> sql
     try:
         found_kind: int = connection.execute("PRAGMA application_id").fetchone()[0]
         version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version < 0 or (version and found_kind != kind):
+        foreign = found_kind != kind if version else connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+        if version < 0 or foreign:
             raise LedgerError(f"{path} is the ledger of something else")
         if version > len(schema):
             raise LedgerError(f"the ledger {path} was written by a newer version of this library")

@@ -12,10 +12,12 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from zra_async.bulk import export_manifest
+from zra_async.bulk.conversations import make_place
 from zra_async.bulk.database import Database
 from zra_async.bulk.harvest import harvest
 from zra_async.bulk.ledger import KIND, SCHEMA, Ledger, Run
@@ -28,7 +30,7 @@ from zra_async.bulk.units import Outcome
 from zra_async.bulk.window import Covered, Window, extended, to_list
 from zra_async.client import ZRAClient
 from zra_async.core.events import Observer
-from zra_async.errors import InvalidArgument
+from zra_async.errors import InvalidArgument, LedgerError
 from zra_async.files.threads import to_the_end
 
 LEDGER = "ledger.sqlite"
@@ -95,8 +97,10 @@ class _Export:
     async def run(self, segment_bytes: int) -> ExportReport:
         """Export, and tell what was done."""
         ledger = self._ledger
+        if "recordings" in self._plan.streams:
+            await to_the_end(make_place, self._folder / RECORDINGS)
         await self._check_streams()
-        covered = await self._covered()
+        covered: Covered | None = await self._setting("covered", Covered | None)
         window = to_list(covered, self._plan.asked, incremental=self._plan.incremental)
         run = await ledger.begin(self._plan.parameters, datetime.now(UTC))
         segments = Segments(self._folder, run.number, limit=segment_bytes)
@@ -112,8 +116,7 @@ class _Export:
 
     async def _check_streams(self) -> None:
         """Hold a folder to its streams: they may become more, but not fewer, or what it holds would grow stale."""
-        text = await self._ledger.setting("streams")
-        before: list[str] = msgspec.json.decode(text, type=list[str]) if text else []
+        before: list[str] = await self._setting("streams", list[str]) or []
         missing = [name for name in before if name not in self._plan.streams]
         if missing:
             raise InvalidArgument(
@@ -124,9 +127,13 @@ class _Export:
             await self._ledger.set("covered", "null")
         await self._ledger.set("streams", msgspec.json.encode(self._plan.streams).decode())
 
-    async def _covered(self) -> Covered | None:
-        text = await self._ledger.setting("covered")
-        return msgspec.json.decode(text, type=Covered | None) if text else None
+    async def _setting(self, name: str, kind: Any) -> Any:
+        text = await self._ledger.setting(name)
+        try:
+            return msgspec.json.decode(text, type=kind) if text else None
+        except msgspec.MsgspecError as problem:
+            path = self._ledger.database.path
+            raise LedgerError(f"the ledger {path} holds what does not belong there: {name}: {problem}") from problem
 
     async def _harvest(self, window: Window, segments: Segments) -> None:
         recordings = self._folder / RECORDINGS if "recordings" in self._plan.streams else None

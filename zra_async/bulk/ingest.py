@@ -21,7 +21,7 @@ from zra_async.bulk.ingest_spool import replayable
 from zra_async.bulk.ingest_steps import Carrier, first_step
 from zra_async.bulk.job_events import OnEvent, first_of
 from zra_async.bulk.polling import Polling, passing
-from zra_async.bulk.record_files import PathLike
+from zra_async.bulk.record_files import PathLike, as_text
 from zra_async.core.bucket import Lane
 from zra_async.core.events import JobProgress
 from zra_async.core.operation import Label
@@ -235,8 +235,8 @@ class Run:
     async def _unfit(self, item: Any, reason: str) -> ItemOutcome | None:
         """An item that cannot be sent as it is; one that was sent in an earlier run need not be fit any more."""
         key = getattr(item, "key", "")
-        if not isinstance(key, str) or not key.strip():
-            return ItemOutcome(str(key), "failed", reason=reason)
+        if not isinstance(key, str) or not key.strip() or as_text(key) != key:
+            return ItemOutcome(as_text(str(key)), "failed", reason=reason)
         claim = await self._ledger.claim(key, b"", "main")
         if claim.twice or claim.entry.state in ("done", *_ADDED):
             return self._known(claim)

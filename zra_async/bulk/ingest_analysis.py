@@ -15,6 +15,8 @@ from zra_async.bulk.ingest_report import ItemOutcome
 from zra_async.bulk.polling import Polling, passing
 
 _AT_ONCE = 8
+#: after these no other item would fare better
+_FATAL = (errors.AuthenticationFailed, errors.MissingScopes, errors.UnsafeRedirect)
 _SHORTEST_NAP = 0.01
 _LONGEST_NAP = 1.0  #: seconds until the ledger is looked at again for items that have come meanwhile
 
@@ -63,15 +65,20 @@ class Analyses:
         except errors.NotFound:
             pass  # what was added a moment ago may not be readable yet
         except errors.CallError as problem:
-            if not passing(problem):
+            if isinstance(problem, _FATAL):
                 raise
+            if not passing(problem):
+                await self._give_up(entry, str(problem), getattr(problem, "code", None))
+                return
         if analysed:
             await self.ledger.save(replace(entry, state="done"))
             self.on_outcome(ItemOutcome(entry.key, "added", entry.conversation_id))
         elif self.polling.waited(entry.asked) >= self.polling.limit:
-            await self.ledger.save(replace(entry, state="unanalysed"))
-            reason = f"its analysis had not ended after {self.polling.limit:.0f} s"
-            self.on_outcome(ItemOutcome(entry.key, "unanalysed", entry.conversation_id, reason=reason))
+            await self._give_up(entry, f"its analysis had not ended after {self.polling.limit:.0f} s", None)
         else:
             due = time.time() + self.polling.delay(entry.asked)
             await self.ledger.save(replace(entry, asked=entry.asked + 1, due=due))
+
+    async def _give_up(self, entry: Entry, reason: str, code: int | None) -> None:
+        await self.ledger.save(replace(entry, state="unanalysed"))
+        self.on_outcome(ItemOutcome(entry.key, "unanalysed", entry.conversation_id, code, reason))

@@ -17,6 +17,7 @@ from msgspec import UNSET, UnsetType
 from zra_async.api.conversation_models import ConversationType, Participant, PrimaryLanguage, TimelineItem
 from zra_async.api.conversations import ADD, Conversations
 from zra_async.api.resource import Record, exactly_one, filled
+from zra_async.bulk.record_files import as_text
 from zra_async.core.operation import ListOperation, Operation
 from zra_async.errors import InvalidArgument
 from zra_async.files.intake import Uploadable, name_of
@@ -113,6 +114,8 @@ async def checked(item: object) -> Checked:
     key = filled("key", item.key)
     if len(key) > _LONGEST_KEY:
         raise InvalidArgument(f"a key has at most {_LONGEST_KEY} characters, not {len(key)}")
+    if as_text(key) != key:
+        raise InvalidArgument(f"the key '{as_text(key)}' holds a lone surrogate, which is not text")
     if isinstance(item, CloudRecording):
         exactly_one(meeting_uuid=item.meeting_uuid, recording_link=item.recording_link)
         await _dry().add_recording(item.user_id, **recording_of(item))

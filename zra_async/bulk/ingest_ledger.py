@@ -12,7 +12,7 @@ from typing import Literal, Self
 
 from zra_async.bulk.database import Database
 from zra_async.bulk.group_commit import GroupCommit
-from zra_async.bulk.record_files import PathLike
+from zra_async.bulk.record_files import PathLike, as_text
 
 LEDGER_KIND = 0x5A494E47  # "ZING"
 _SCHEMA = (
@@ -180,4 +180,6 @@ def _entry(row: Sequence[object]) -> Entry:
 
 
 def _save(connection: sqlite3.Connection, entry: Entry) -> None:
+    # a reason may hold the name of a file, and that any bytes
+    entry = replace(entry, reason=as_text(entry.reason))
     connection.execute(_SAVE, [getattr(entry, name) for name in _COLUMNS])

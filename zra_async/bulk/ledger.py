@@ -212,7 +212,11 @@ def _offer(
         if unit.processing:
             _note(connection, run, Waiting(0, kind, unit.id, "", b""), "processing")
             continue
-        connection.execute("DELETE FROM waiting WHERE kind = ? AND id = ? AND payload = x''", (kind, unit.id))
+        # what waits in an older version was left by a failure: it is to be read as it is listed now
+        added -= connection.execute(
+            "DELETE FROM waiting WHERE kind = ? AND id = ? AND (payload = x'' OR version != ?)",
+            (kind, unit.id, unit.version),
+        ).rowcount
         added += connection.execute(
             "INSERT INTO waiting (kind, id, version, payload) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (kind, unit.id, unit.version, unit.payload),
@@ -240,7 +244,7 @@ def _commit(connection: sqlite3.Connection, run: int, outcomes: Sequence[Outcome
             case "done":
                 _done(connection, run, outcome, writer)
             case "kept":
-                pass
+                _kept(connection, unit)
             case "failed":
                 _note(connection, run, unit, outcome.state, reason=outcome.reason)
             case "processing":
@@ -265,6 +269,15 @@ def _done(connection: sqlite3.Connection, run: int, outcome: Outcome, writer: Wr
     connection.execute(
         "INSERT OR REPLACE INTO unit VALUES (?, ?, ?, 'done', ?, ?, ?, ?, '', NULL)",
         (unit.kind, unit.id, unit.version, run, run, rows_run, digest),
+    )
+
+
+def _kept(connection: sqlite3.Connection, unit: Waiting) -> None:
+    """Note that a unit exists: where an earlier look at it had failed, it is again what it was before."""
+    connection.execute(
+        "UPDATE unit SET state = iif(rows_run IS NULL, 'processing', 'done'), reason = ''"
+        " WHERE kind = ? AND id = ? AND state = 'failed'",
+        (unit.kind, unit.id),
     )
 
 

@@ -32,8 +32,8 @@ async def to_parquet(folder: str | os.PathLike[str], into: str | os.PathLike[str
     are always the same, also where it has no records. ``into`` is by default the folder ``parquet`` in that of the
     export. Files that are there are replaced, each in one step.
 
-    Raises `ConfigurationError` when DuckDB is not installed, `LedgerError` for a folder without an export, and `InUse`
-    while an export runs.
+    Raises `ConfigurationError` when DuckDB is not installed, `LedgerError` for a folder without an export and for what
+    no Parquet file can hold, and `InUse` while an export runs.
     """
     _require_duckdb()
     source = await to_the_end(_source, folder)
@@ -69,9 +69,12 @@ def _write_all(connection: sqlite3.Connection, source: Path, target: Path) -> di
         engine.execute(f"SET memory_limit = '{_MEMORY}'")
         engine.execute("SET autoinstall_known_extensions = false")
         for stream in _streams(connection):
-            with _files(connection, source, stream, plain=plain) as files:
-                written[stream] = target / f"{stream}.parquet"
-                _write(engine, columns(stream), files, written[stream])
+            written[stream] = target / f"{stream}.parquet"
+            try:
+                with _files(connection, source, stream, plain=plain) as files:
+                    _write(engine, columns(stream), files, written[stream])
+            except duckdb.Error as problem:
+                raise LedgerError(f"{written[stream]} cannot be written: {problem}") from problem
     return written
 
 
@@ -82,8 +85,10 @@ def _streams(connection: sqlite3.Connection) -> list[str]:
 
 @contextmanager
 def _files(connection: sqlite3.Connection, source: Path, stream: str, *, plain: bool) -> Generator[list[str]]:
-    if plain:
-        yield [str(path) for path, size in segment_files(connection, source, stream) if size]
+    segments = [(path, size) for path, size in segment_files(connection, source, stream) if size]
+    # a segment that is longer than its note ends with what a killed run has written
+    if plain and all(path.stat().st_size == size for path, size in segments):
+        yield [str(path) for path, _ in segments]
         return
     with tempfile.NamedTemporaryFile(dir=source, prefix=f".{stream}-", suffix=".jsonl") as file:
         for line in current_lines(connection, source, stream):

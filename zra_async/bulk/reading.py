@@ -30,7 +30,8 @@ def read_stream(folder: str | os.PathLike[str], stream: str) -> Iterator[dict[st
     if not path.exists():
         raise LedgerError(f"{folder} holds no export")
     try:
-        with closing(sqlite3.connect(path)) as connection:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("BEGIN")  # a run that goes on meanwhile must not replace what is still to be read
             for line in current_lines(connection, Path(folder), stream):
                 yield msgspec.json.decode(line)
     except (sqlite3.Error, OSError, msgspec.MsgspecError, TypeError, ValueError, RecursionError) as problem:

@@ -73,6 +73,11 @@ def _take(rows: Iterator[Row]) -> list[Row]:
     return list(itertools.islice(rows, BATCH))
 
 
+def as_text(text: str) -> str:
+    """``text`` as it can be written down: a name of odd bytes, as a folder gives it, holds what no UTF-8 has."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 def _opened(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
@@ -90,9 +95,9 @@ def _read_jsonl(path: Path) -> Iterator[Row]:
             line = file.readline(LONGEST_LINE)
             if not line:
                 return
+            too_long = len(line) == LONGEST_LINE and not line.endswith(b"\n")
             if number == 1:
                 line = line.removeprefix(b"\xef\xbb\xbf")
-            too_long = len(line) == LONGEST_LINE and not line.endswith(b"\n")
             if too_long:
                 _skip_line(file)
             elif not line.strip():
@@ -127,7 +132,8 @@ def _shown(line: bytes) -> str:
 
 def _read_csv(path: Path, columns: frozenset[str]) -> Iterator[Row]:
     with _opened(path) as binary:
-        reader = csv.reader(_text_lines(binary))
+        # strict, or a quotation mark that is never closed would take all the rows behind it for its cell
+        reader = csv.reader(_text_lines(binary), strict=True)
         header: list[str] = []
         index = 0
         while True:
@@ -136,7 +142,8 @@ def _read_csv(path: Path, columns: frozenset[str]) -> Iterator[Row]:
             try:
                 cells = next(reader, None)
             except csv.Error as error:
-                cells, problem = [], f"the row cannot be read: {error}"
+                unclosed = "; a quotation mark is not closed" if "unexpected end" in str(error) else ""
+                cells, problem = [], f"the row cannot be read: {error}{unclosed}"
             if cells is None:
                 return
             if header and (cells or problem):
