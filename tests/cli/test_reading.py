@@ -187,7 +187,7 @@ def test_bytes_from_a_file_are_uploaded(served: Invoke, tmp_path: Path) -> None:
     [
         (["list", "conversation", "x=1"], "conversations.list takes no 'x'"),
         (["list", "emails"], "zra list knows no 'emails'"),
-        (["list", "comment"], "give the conversation_id: zra list RESOURCE CONVERSATION_ID"),
+        (["list", "comment"], "give the conversation_id: zra list comment CONVERSATION_ID"),
         (["get", "dael", "x"], "did you mean 'deal'?"),
         (["get", "deal"], "give at least one id"),
         (["get", "crm-registration", "x"], "takes no id"),

@@ -46,7 +46,7 @@ async def command(frame: Frame, resource: str, words: tuple[str, ...], limit: in
         return Exit.OK
     row = listed(resource)
     operation = OPERATIONS[row.operation]
-    given = _given(operation, words)
+    given = _given(operation, resource, words)
     async with frame.open() as zra:
         pages: Pages[Any] = method_of(zra, operation)(**given)
         await frame.output.pages(first(pages, limit), row.columns)
@@ -69,14 +69,14 @@ async def first(pages: Pages[Any], limit: int | None) -> AsyncIterator[Sequence[
         await pages.aclose()
 
 
-def _given(operation: Operation[Any], words: Sequence[str]) -> dict[str, Any]:
+def _given(operation: Operation[Any], resource: str, words: Sequence[str]) -> dict[str, Any]:
     """The arguments of a list: an id where it needs one, then filters.
 
     An id may hold a ``=``, so the first words are ids if the method has arguments without a default.
     """
     needed = [name for name, parameter in parameters_of(operation).items() if parameter.required and name[-3:] == "_id"]
     if len(words) < len(needed):
-        raise UsageProblem(f"give the {needed[len(words)]}: zra list RESOURCE {' '.join(map(str.upper, needed))}")
+        raise UsageProblem(f"give the {needed[len(words)]}: zra list {resource} {' '.join(map(str.upper, needed))}")
     ids = {name: word.removeprefix(f"{name}=") for name, word in zip(needed, words, strict=False)}
     default = {"analysis_type": "all"} if "analysis_type" in parameters_of(operation) else {}
     pairs = words[len(needed) :]
