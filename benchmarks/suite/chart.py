@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,9 @@ _WIDTH, _BAR, _FRAME = 7.6, 0.3, 0.95  # inches: the chart, one bar, and what su
 _INKS = {"ink": ("#010203", "#1f2328", "#e6edf3"), "faint": ("#010204", "#d0d7de", "#3d444d")}
 _OURS, _OTHERS = "#2f81f7", "#8b949e"  # both stand out from white and from near-black
 _OUR_NAMES = ("zra", "ours")
+#: that nothing is lost or left behind has no picture, and memory beside that of the audit would look like a leak
+_WORDS_ONLY = ("soak",)
+_MANY = 16  # bars that can be taken in at a glance
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,8 @@ class Panel:
 
 def panels(report: Report) -> list[Panel]:
     """What of a report can be drawn: of each table its first measured column."""
+    if report.name in _WORDS_ONLY:
+        return []
     found = [_panel(title, rows) for title, rows in report.results.items()]
     return [panel for panel in found if panel is not None]
 
@@ -60,15 +66,35 @@ def _panel(title: str, rows: Sequence[Row]) -> Panel | None:
         return None
     names = _names(rows, axis)
     nobody = not any(map(_is_ours, rows))  # without a client of ours there are no peers either
-    return Panel(
-        title,
-        axis,
-        [
-            Bar(_label(row, names) or axis, _spread(row[axis]), nobody or _is_ours(row))
-            for row in rows
-            if _drawable(row, axis)
-        ],
-    )
+    bars = [
+        Bar(_label(row, names) or axis, _spread(row[axis]), nobody or _is_ours(row))
+        for row in rows
+        if _drawable(row, axis)
+    ]
+    if len(bars) > _MANY and len(names) > 1:
+        first, *others = names
+        groups = [_label(row, others) for row in rows if _drawable(row, axis)]
+        return Panel(f"{title}, over every {first}", axis, _merged(bars, groups))
+    return Panel(title, axis, bars)
+
+
+def _merged(bars: Sequence[Bar], groups: Sequence[str]) -> list[Bar]:
+    """One bar for each group, from the least of its bars to the greatest."""
+    members: dict[str, list[Bar]] = {}
+    for group, bar in zip(groups, bars, strict=True):
+        members.setdefault(group, []).append(bar)
+    return [
+        Bar(
+            group,
+            Spread(
+                statistics.median(bar.value.median for bar in found),
+                min(bar.value.least for bar in found),
+                max(bar.value.greatest for bar in found),
+            ),
+            any(bar.ours for bar in found),
+        )
+        for group, found in members.items()
+    ]
 
 
 def _measured(rows: Sequence[Row]) -> str | None:
@@ -108,7 +134,7 @@ def _names(rows: Sequence[Row], axis: str) -> list[str]:
 
 def _label(row: Row, names: Sequence[str]) -> str:
     cells = ((name, row.get(name)) for name in names)
-    return ", ".join(f"{name} {cell}" if isinstance(cell, (int, float)) else str(cell) for name, cell in cells)
+    return ", ".join(f"{name} {cell:,}" if isinstance(cell, (int, float)) else str(cell) for name, cell in cells)
 
 
 def _is_ours(row: Row) -> bool:
@@ -159,6 +185,7 @@ def _draw_panel(axes: Axes, panel: Panel) -> None:
     axes.set_yticks(places, [bar.label for bar in panel.bars])
     axes.set_ylim(len(panel.bars) - 0.5, -0.5)  # the first row on top
     axes.set_xlim(0, max([bar.value.greatest for bar in panel.bars] or [1]) * 1.12 or 1)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}")
     axes.set_xlabel(f"{panel.axis} (median; line: least to greatest)" if spreads else panel.axis)
     axes.set_title(panel.title, loc="left", fontsize=10, fontweight="bold")
     axes.spines[["top", "right", "left"]].set_visible(False)

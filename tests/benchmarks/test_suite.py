@@ -11,6 +11,7 @@ import pytest
 
 from benchmarks import __main__ as command_line
 from benchmarks.report import Options, Report, Spread, at_least, at_most, spread
+from benchmarks.rig.least import under_limits
 from benchmarks.suite import run
 from benchmarks.suite.chart import draw, panels
 from benchmarks.suite.outcome import Outcome, report_of
@@ -138,6 +139,28 @@ def test_labels_are_as_short_as_they_can_be() -> None:
     [panel] = panels(Report("limits", {"t": rows}))
     assert [bar.label for bar in panel.bars] == ["x, a", "x, b", "y, a"]
     assert all(bar.ours for bar in panel.bars)
+
+
+def test_many_bars_become_few() -> None:
+    """More bars than a glance takes in are drawn by their groups, from the least to the greatest of each."""
+    rows = [{"plan": p, "lane": lane, "share": p + lane / 100} for p in range(3) for lane in range(10)]
+    [panel] = panels(Report("limits", {"t": rows}))
+    assert (panel.title, len(panel.bars)) == ("t, over every plan", 10)
+    assert (panel.bars[4].label, panel.bars[4].value) == ("lane 4", Spread(1.04, 0.04, 2.04))
+    assert panels(Report("soak", {"t": rows})) == []
+
+
+def test_a_job_is_drawn_beside_the_least_that_its_limits_allow() -> None:
+    """The chart of a job under the limits shows how long it took, and not only how long it had to take."""
+    counts = {"calls": 160, "accepted": 160, "peak": 80, "rejected": 0}
+    rows, targets = under_limits({"LIGHT": counts}, "the export", 1.02, {})
+    [panel] = panels(Report("export", {"t": rows}))
+    assert panel.axis == "seconds"
+    assert [(bar.label, bar.value.median) for bar in panel.bars] == [
+        ("LIGHT, the least possible", 1.0),
+        ("the export", 1.02),
+    ]
+    assert all(target.met for target in targets)
 
 
 def test_a_chart(tmp_path: Path) -> None:
