@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -348,6 +350,38 @@ async def test_one_at_a_time(make: Any, tmp_path: Path) -> None:
             await waiting
     await asyncio.gather(*(work() for _ in range(5)))
     assert most == 1
+
+
+async def test_a_cancelled_wait_leaves_no_lock_file_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lock file that a thread has yet to open is closed, although nobody waits for it any more."""
+    opening, may_open, opened = threading.Event(), threading.Event(), list[int]()
+    real = os.open
+
+    def slow(*arguments: Any) -> int:
+        opening.set()
+        may_open.wait(5)
+        opened.append(real(*arguments))
+        return opened[0]
+
+    store = FileTokenStore(tmp_path / "token")
+    monkeypatch.setattr(os, "open", slow)
+    task = asyncio.create_task(store.lock().__aenter__())
+    await asyncio.to_thread(opening.wait, 5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    may_open.set()
+    async with asyncio.timeout(5):
+        while not opened or _is_open(opened[0]):
+            await asyncio.sleep(0.001)
+
+
+def _is_open(fd: int) -> bool:
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="locks by flock")

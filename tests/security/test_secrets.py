@@ -133,6 +133,10 @@ def s2s() -> ServerToServer:
     return ServerToServer("account", "cid", CLIENT_SECRET)
 
 
+def pasted() -> ServerToServer:
+    return ServerToServer("account", "cid", f" {CLIENT_SECRET} ")
+
+
 def user() -> UserOAuth:
     return UserOAuth("cid", CLIENT_SECRET, refresh_token=REFRESH_TOKEN)
 
@@ -152,6 +156,11 @@ def echo(before: str, more: dict[str, str]) -> Behaviour:
     return behave
 
 
+async def echo_header(seen: Seen, writer: asyncio.StreamWriter) -> bool:
+    """Refuse, with the credentials as they came."""
+    return await answer(401, {"reason": f"bad header {seen.headers['authorization']}"})(seen, writer)
+
+
 GRANT = {"access_token": ACCESS_TOKEN, "refresh_token": REFRESH_TOKEN}
 TOKEN_ENDPOINTS: dict[str, Behaviour] = {
     "hangs up": hang_up,
@@ -169,12 +178,13 @@ TOKEN_ENDPOINTS: dict[str, Behaviour] = {
     "breaks the line": answer(200, {**GRANT, "access_token": f"{ACCESS_TOKEN}\r\nX-Evil: 1"}),
     "leaves ASCII": answer(200, {**GRANT, "refresh_token": f"{REFRESH_TOKEN}\u20ac"}),
     "repeats what it got": echo("", {}),
+    "repeats its header": echo_header,
     "repeats it late": echo("x" * 180, {"error": "invalid_grant"}),
     "redirects": redirect(307, f"https://evil.test/?token={ACCESS_TOKEN}"),
 }
 
 
-@pytest.mark.parametrize("make", [s2s, user, signing_in])
+@pytest.mark.parametrize("make", [s2s, pasted, user, signing_in])
 @pytest.mark.parametrize("behaviour", TOKEN_ENDPOINTS.values(), ids=TOKEN_ENDPOINTS.keys())
 async def test_a_token_endpoint_cannot_make_us_talk(behaviour: Behaviour, make: Callable[[], Any]) -> None:
     """Whatever it answers, the error is a `TokenError` that shows neither what was sent nor what came back."""

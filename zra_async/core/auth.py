@@ -121,9 +121,9 @@ class _FetchedToken:
 
     def __init__(self, client_id: str, client_secret: str, token_url: str | None) -> None:
         self._client_id = client_id
-        self._client_secret = client_secret
+        self._client_secret = Secret(_required(client_secret, "client_secret"))
         self._token_url = None if token_url is None else checked_url("token", token_url)
-        pair = f"{_required(client_id, 'client_id')}:{_required(client_secret, 'client_secret')}"
+        pair = f"{_required(client_id, 'client_id')}:{self._client_secret}"
         self._basic = Secret("Basic " + base64.b64encode(pair.encode()).decode())
         self._context: AuthContext | None = None
         self._grant: _Grant | None = None
@@ -192,7 +192,11 @@ class _FetchedToken:
 
     async def _exchange(self, context: AuthContext, form: Mapping[str, str]) -> TokenAnswer:
         url = self._token_url or context.token_url
-        known = [self._client_secret, *(value for value in form.values() if isinstance(value, Secret))]
+        known = [
+            self._client_secret,
+            Secret(self._basic.removeprefix("Basic ")),
+            *(value for value in form.values() if isinstance(value, Secret)),
+        ]
         problem = errors.TokenError("the token endpoint was not asked")
         for attempt in range(_FETCH_ATTEMPTS):
             if attempt:

@@ -121,9 +121,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
                     if outcome.status in REDIRECTS:
                         self.observe(events.Redirected(operation.name, route.follow(operation, outcome)))
                         continue
-                    error = failure(operation, outcome)
-                    if error is not None and outcome.status < 400:
-                        error = failure(operation, outcome.without(header.partition(" ")[2]))
+                    error = failure(operation, outcome, authorization=header)
                     self.limits.observe(operation, outcome.headers, error)
                     if error is None:
                         return outcome

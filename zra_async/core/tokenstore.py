@@ -80,7 +80,12 @@ class FileTokenStore:
     async def lock(self) -> AsyncGenerator[None, None]:
         """One task of one process at a time."""
         async with self._tasks:
-            handle = await asyncio.to_thread(self._open_lock)
+            opening = asyncio.ensure_future(asyncio.to_thread(self._open_lock))
+            try:
+                handle = await asyncio.shield(opening)
+            except asyncio.CancelledError:
+                opening.add_done_callback(_close_again)  # the thread goes on, and opens what nobody would close
+                raise
             try:
                 # polled: a thread that blocks in flock could be neither cancelled nor ended
                 while not _try_lock(handle):  # noqa: ASYNC110 (another process holds it, nothing here can signal)
@@ -134,6 +139,11 @@ class FileTokenStore:
 
     def __repr__(self) -> str:
         return f"FileTokenStore({str(self._path)!r})"
+
+
+def _close_again(opening: asyncio.Future[int]) -> None:
+    if not opening.cancelled() and opening.exception() is None:
+        os.close(opening.result())
 
 
 def _try_lock(handle: int) -> bool:

@@ -212,7 +212,7 @@ class Transport:
                 permit.sent()
                 content = await self._read(response, name)
                 reply = Reply(response.status, response.headers, content, url.partition("?")[0])
-                # what looks like JSON is not quoted by an error of ours, unless the pipeline finds one inside
+                # of a success only what is no JSON is quoted as it is
                 harmless = reply.status < 400 and content[:1] in b"{["
                 return reply if harmless else reply.without(authorization.partition(" ")[2])
             finally:

@@ -250,14 +250,19 @@ def decode(operation: Operation[R], reply: Reply) -> R:
     return answer
 
 
-def failure(operation: Operation[Any], reply: Reply, *, now: datetime | None = None) -> errors.CallError | None:
+def failure(
+    operation: Operation[Any], reply: Reply, *, authorization: str = "", now: datetime | None = None
+) -> errors.CallError | None:
     """The error that a reply stands for, or None for a success.
 
-    Decides on the HTTP status first, then on the service's code; a 2xx answer with an error inside is an error.
+    Decides on the HTTP status first, then on the service's code; a 2xx answer with an error inside is an error, in
+    which the token of ``authorization`` does not show.
     """
     if 200 <= reply.status < 300:
         if len(reply.body) > _ENVELOPE_LIMIT or b'"code"' not in reply.body:
             return None
+        if authorization:
+            reply = reply.without(authorization.partition(" ")[2])
         envelope = _envelope(reply.body)
         message = envelope.message or envelope.error_message
         if envelope.code is None or not message:
