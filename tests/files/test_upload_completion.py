@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -12,7 +13,8 @@ from msgspec.structs import replace
 from tests.files.conftest import PART, Desk, Video
 from tests.files.journals import at_the_end, read
 from zra_async import ZRAClient
-from zra_async.errors import UploadInterrupted, UploadUncertain
+from zra_async.api.files import Files
+from zra_async.errors import UnexpectedAnswer, UploadInterrupted, UploadUncertain
 from zra_async.sandbox import Fault
 
 
@@ -86,3 +88,25 @@ async def test_a_completion_that_is_refused_was_not_done(
     assert not isinstance(caught.value, UploadUncertain)
     assert not read(journal).completing
     assert (await zra.files.resume(journal)).reused == 2
+
+
+async def test_a_completion_whose_answer_cannot_be_read_may_have_been_done(
+    desk: Desk, zra: ZRAClient, video: Video, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A success that makes no sense is one: the next run asks for its file, and sends no part a second time."""
+    desk.files.complete_twice = "gone"
+    journal, complete = tmp_path / "journal", Files.complete_multipart_upload
+
+    async def unreadable(self: Files, *arguments: Any) -> Any:
+        await complete(self, *arguments)
+        raise UnexpectedAnswer("files.upload_events", "the answer is not the JSON that was expected", status=201)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Files, "complete_multipart_upload", unreadable)
+        with pytest.raises(UploadInterrupted) as caught:
+            await zra.files.upload(video(2 * PART), part_size=PART, journal=journal)
+    assert isinstance(caught.value.reason, UnexpectedAnswer)
+    assert read(journal).completing
+    with pytest.raises(UploadUncertain):
+        await zra.files.resume(journal)
+    assert desk.calls("/multipart") == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import pytest
 from tests.files.conftest import PART, Desk, Video, part_hashes, sha256
 from tests.files.journals import at_the_end, read
 from zra_async import RetryPolicy, ZRAClient, errors
+from zra_async.api.files import Files
 from zra_async.errors import AmbiguousWrite, UploadInterrupted, UploadUncertain
 from zra_async.files import Progress
+from zra_async.files.journal import JournalFile
 from zra_async.files.parts import PartsUpload
 from zra_async.sandbox import Fault
 
@@ -299,6 +302,56 @@ async def test_parts_that_are_stored_while_the_journal_is_written_are_not_lost(
     with pytest.raises(asyncio.CancelledError):
         await task
     assert len(read(journal).parts) == 1
+
+
+async def test_a_failure_loses_no_part_that_is_stored(
+    desk: Desk, zra: ZRAClient, video: Video, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A part that waits for the journal while another one fails is in the journal when the upload has stopped."""
+    path, journal, may_save, stored = video(3 * PART), tmp_path / "journal", threading.Event(), list[int]()
+    write, save, send = JournalFile.save, PartsUpload._save, Files.upload_part
+
+    def slow(self: JournalFile, state: Any) -> None:
+        assert not state.parts or may_save.wait(5)
+        write(self, state)
+
+    async def noted(self: PartsUpload, state: Any) -> None:
+        stored.append(len(state.parts))
+        await save(self, state)
+
+    async def third_fails(self: Files, body: Any, **fields: Any) -> Any:
+        if fields["part_number"] < 3:
+            return await send(self, body, **fields)
+        while 2 not in stored:
+            await asyncio.sleep(0.001)
+        may_save.set()
+        raise errors.PermissionDenied("files.upload_part", status=403)
+
+    monkeypatch.setattr(JournalFile, "save", slow)
+    monkeypatch.setattr(PartsUpload, "_save", noted)
+    monkeypatch.setattr(Files, "upload_part", third_fails)
+    with pytest.raises(UploadInterrupted) as caught:
+        await zra.files.upload(path, part_size=PART, journal=journal)
+    assert isinstance(caught.value.reason, errors.PermissionDenied)
+    assert read(journal).parts == caught.value.state.parts
+    assert len(read(journal).parts) == 2
+
+
+async def test_a_journal_that_fails_is_the_reason_that_is_told(
+    zra: ZRAClient, video: Video, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that is full ends the upload with that as its reason, and with its state in the error."""
+    write = JournalFile.save
+
+    def full(self: JournalFile, state: Any) -> None:
+        if state.parts:
+            raise errors.JournalError("the disk is full")
+        write(self, state)
+
+    monkeypatch.setattr(JournalFile, "save", full)
+    with pytest.raises(UploadInterrupted, match="the disk is full") as caught:
+        await zra.files.upload(video(2 * PART), part_size=PART, journal=tmp_path / "journal", concurrency=1)
+    assert len(caught.value.state.parts) == 1
 
 
 async def test_an_interrupted_upload_is_not_uncertain(desk: Desk, zra: ZRAClient, video: Video) -> None:

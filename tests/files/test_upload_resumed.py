@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -162,3 +163,16 @@ async def test_a_new_upload_whose_context_is_gone_is_interrupted(desk: Desk, zra
     with pytest.raises(UploadInterrupted, match="not exist"):
         await zra.files.upload(video(PART), part_size=PART)
     assert desk.calls("/multipart/upload_events") == 1
+
+
+@pytest.mark.skipif(sys.platform in {"win32", "darwin"}, reason="names of files are text there")
+async def test_a_folder_whose_name_is_no_text(desk: Desk, zra: ZRAClient, video: Video, tmp_path: Path) -> None:
+    """A journal cannot keep such a path, but all the rest; to go on, the source has to be given."""
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    path, journal = video(2 * PART).rename(folder / "call.mp4"), tmp_path / "journal"
+    error = await interrupted(desk, zra, path, journal, 1)
+    assert len(error.state.parts) == 1
+    with pytest.raises(InvalidArgument, match="give the source"):
+        await zra.files.resume(journal)
+    assert (await zra.files.resume(journal, source=path)).reused == 1

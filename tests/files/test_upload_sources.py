@@ -25,6 +25,26 @@ async def _pieces(data: bytes, size: int = 70_001) -> AsyncIterator[bytes]:
         yield data[start : start + size]
 
 
+class _Arriving:
+    """What a web framework hands over: it is read with ``await``."""
+
+    def __init__(self) -> None:
+        self.filename = "call.mp4"
+
+    async def read(self, size: int = -1) -> bytes:
+        raise AssertionError(size)
+
+
+class _OnlyRead:
+    """The least that can be read."""
+
+    def __init__(self, data: bytes) -> None:
+        self._inner = io.BytesIO(data)
+
+    def read(self, size: int = -1) -> bytes:
+        return self._inner.read(size)
+
+
 class _Seekable(io.RawIOBase):
     """A file object of somebody's own, without a descriptor."""
 
@@ -81,6 +101,7 @@ SOURCES: dict[str, Callable[[bytes, Path], Any]] = {
     "memoryview of integers": lambda data, path: memoryview(data).cast("H"),
     "BytesIO": lambda data, path: io.BytesIO(data),
     "object": lambda data, path: _Seekable(data),
+    "object that can do nothing but read": lambda data, path: _OnlyRead(data),
     "gzip": lambda data, path: _gzip(data),
     "temporary file": lambda data, path: _named_temporary(data),
     "pipe": lambda data, path: _pipe(data),
@@ -177,6 +198,7 @@ async def test_an_iterator_that_fails_is_no_upload(desk: Desk, zra: ZRAClient) -
         (lambda folder: 7, "not int"),
         (lambda folder: ["list"], "not list"),
         (lambda folder: memoryview(b"abcd")[::2], "contiguous"),
+        (lambda folder: _Arriving(), "give its .file, or an async iterator of what it reads"),
     ],
 )
 async def test_what_cannot_be_uploaded(

@@ -126,11 +126,19 @@ def _new_state(content: Source, wanted: Wanted, stamp: Fingerprint, part_size: i
     return UploadState(
         file_name=wanted.name,
         main_file_id=wanted.main_file_id,
-        path=content.path,
+        path=_path_of(content),
         fingerprint=stamp,
         part_size=part_size,
         created=datetime.now(UTC),
     )
+
+
+def _path_of(content: Source) -> str:
+    try:
+        content.path.encode()
+    except UnicodeEncodeError:
+        return ""  # its bytes are no text, which a journal holds nothing but
+    return content.path
 
 
 def _demand_same_request(state: UploadState, wanted: Wanted, log: JournalFile | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import os
 import tempfile
@@ -62,9 +63,11 @@ async def _open(given: Uploadable, name: str, size: int | None) -> Source:
             f"not {type(given).__name__}"
         )
     file: Any = given
+    if inspect.iscoroutinefunction(file.read):
+        raise InvalidArgument(f"{name!r} is read with await: give its .file, or an async iterator of what it reads")
     if isinstance(file, io.TextIOBase) or isinstance(await to_the_end(_first_read, file), str):
         raise InvalidArgument(f"{name!r} is open as text: open it as binary ('rb')")
-    if file.seekable():
+    if hasattr(file, "seekable") and file.seekable():
         return await to_the_end(open_object, file, name)
     async with contextlib.aclosing(_pieces(file)) as pieces:
         return await _spool(pieces, name, size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import re
 import time
@@ -83,13 +84,20 @@ class PartsUpload:
                 await self._create()
                 await self._finish()
         except (errors.UploadInterrupted, errors.SourceError):
+            await self._keep()
             raise
         except (errors.ZRAError, OSError) as reason:
+            await self._keep()
             raise self._interrupted(reason) from reason
         except asyncio.CancelledError:
-            await self._save(self.state)  # parts that were stored while the journal was busy
+            await self._keep()
             raise
         return self.state
+
+    async def _keep(self) -> None:
+        """Write down the parts that were stored while the journal was busy, whatever stopped the others."""
+        with contextlib.suppress(errors.JournalError):  # what stopped the upload is what is told
+            await self._save(self.state)
 
     def _interrupted(
         self, reason: BaseException, kind: type[errors.UploadInterrupted] = errors.UploadInterrupted
@@ -205,6 +213,8 @@ class PartsUpload:
                 if second:
                     raise self._interrupted(lost, errors.UploadUncertain) from lost
                 in_doubt = True
+            except errors.UnexpectedAnswer:
+                raise  # a success that cannot be read is one: `completing` stays, and the next run asks for the file
             except errors.CallError as reason:
                 if not in_doubt:
                     await self._save(replace(self.state, completing=False))

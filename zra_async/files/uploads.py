@@ -106,7 +106,7 @@ class Files(api.Files):
                 raise errors.JournalError(f"there is no journal at {log.path if log else journal}")
             given = source if source is not None else state.path
             if not given:
-                raise errors.InvalidArgument(f"give the source of {state.file_name!r}: it was no file with a path")
+                raise errors.InvalidArgument(f"give the source of {state.file_name!r}: its journal knows no path")
             wanted = Wanted(
                 name=state.file_name,
                 main_file_id=state.main_file_id,
