@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from zra_async.api import crm as api
 from zra_async.api.crm_imports import MAX_RECORDS
@@ -80,6 +82,7 @@ class Crm(api.Crm):
         given = {ACCOUNTS: accounts, CONTACTS: contacts, DEALS: deals, LEADS: leads}
         if all(records is None for records in given.values()):
             raise InvalidArgument("give at least one of accounts, contacts, deals and leads")
+        _check_target(failed_to, ledger, *given.values())
         plan = ImportPlan(
             chunk_records=chunk_records,
             chunk_bytes=chunk_bytes,
@@ -89,3 +92,10 @@ class Crm(api.Crm):
         )
         view = self._client.with_options(lane=Lane.BULK, deadline=None)
         return await import_records(view, given, plan, Failures(failed_to, on_failed))
+
+
+def _check_target(failed_to: PathLike | None, *read: object) -> None:
+    """Refuse to write the failures over a file that the import reads."""
+    paths = [cast("PathLike", place) for place in read if isinstance(place, (str, os.PathLike))]
+    if failed_to is not None and Path(failed_to).resolve() in {Path(place).resolve() for place in paths}:
+        raise InvalidArgument(f"failed_to={failed_to} is an input or the ledger of this import: name another file")

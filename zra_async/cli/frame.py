@@ -21,7 +21,7 @@ import click
 
 from zra_async.cli.connection import Connection, opened, silent
 from zra_async.cli.exits import Exit
-from zra_async.cli.failures import explain
+from zra_async.cli.failures import GivenUp, explain
 from zra_async.cli.output import Output, output_options, report_options, take_output
 from zra_async.cli.wording import clean
 from zra_async.client import ZRAClient
@@ -183,13 +183,15 @@ async def _until_stopped(work: Callable[[], Awaitable[int | None]], frame: Frame
             loop.add_signal_handler(signum, stop, signum)
     try:
         return await work() or Exit.OK
-    except (Exception, asyncio.CancelledError):
+    except (Exception, asyncio.CancelledError) as error:
         if not stopped:
             raise
         if task is not None:
             task.uncancel()
         if on_interrupt is Exit.INTERRUPTED:
-            say(f"interrupted{'; ' + frame.continues if frame.continues else ''}")
+            # a command that gave up because of the signal knows better how to go on
+            further = f"{error}; {error.advice}" if isinstance(error, GivenUp) else frame.continues
+            say(f"interrupted{'; ' + further if further else ''}")
         return on_interrupt
     finally:
         _let_go(loop)

@@ -12,6 +12,7 @@ import click
 import msgspec
 
 from zra_async.cli.tables import Layout, sheet
+from zra_async.cli.wording import printable
 
 Format = Literal["table", "jsonl"]
 
@@ -56,7 +57,10 @@ class Output:
 
     def report(self, data: Mapping[str, Any], text: Callable[[], str]) -> None:
         """Write the outcome of a command: ``text`` for people, or its data where JSON is asked for."""
-        write(text().encode() if self.format != "jsonl" else msgspec.json.encode(data) + b"\n")
+        if self.format == "jsonl":
+            write(msgspec.json.encode(data) + b"\n")
+        else:
+            write(printable(text()).encode("utf-8", "backslashreplace"))
 
     def pick(self, thing: Any) -> Any:
         """The chosen fields of ``thing`` as plain values; ``a.b`` reaches into ``a``."""

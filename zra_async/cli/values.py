@@ -96,7 +96,7 @@ def arguments(
     for pair in pairs:
         match = _PAIR.fullmatch(pair)
         if match is None:
-            raise UsageProblem(f"{pair!r} is not key=value or key:=JSON; {_takes(operation)}")
+            raise UsageProblem(f"{pair!r} is not key=value or key:=JSON {_takes(operation)}")
         parameter = _known(operation, known, match[1])
         if parameter.name in found or (parameter.name in repeated and not parameter.many):
             raise UsageProblem(f"{match[1]} is given twice")
@@ -174,7 +174,7 @@ def _from_json(parameter: Parameter, text: str) -> Any:
         if lines:
             return [msgspec.json.decode(line) for line in content.splitlines() if line.strip()]
         value: Any = msgspec.json.decode(content)
-    except msgspec.DecodeError as problem:
+    except (msgspec.DecodeError, RecursionError) as problem:
         raise UsageProblem(f"{_shown(parameter.name)} is not JSON: {problem}") from None
     if isinstance(value, str) and str not in parameter.kinds:
         return _typed(parameter, value)

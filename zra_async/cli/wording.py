@@ -26,6 +26,11 @@ def printable(text: str) -> str:
     return _CONTROL.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
 
 
+def path(place: object) -> str:
+    """A path as text that can be written down, whatever bytes its name has."""
+    return str(place).encode("utf-8", "backslashreplace").decode()
+
+
 def _secrets() -> Iterable[str]:
     # The library's errors carry no secrets; this is for those of others, such as a path or an address gone wrong.
     return [value for name in _SECRET_VARIABLES if len(value := os.environ.get(name, "").strip()) >= 6]

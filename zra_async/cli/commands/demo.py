@@ -19,7 +19,7 @@ from zra_async.cli.failures import UsageProblem
 from zra_async.cli.frame import Frame, say, subcommand
 from zra_async.cli.live import progress_options, watched
 from zra_async.cli.tables import Layout
-from zra_async.cli.wording import count, duration, rate, size
+from zra_async.cli.wording import count, duration, path, rate, size
 from zra_async.sandbox import Sandbox
 from zra_async.sandbox.windows import LIMITS
 
@@ -71,9 +71,9 @@ def _refused(sandbox: Sandbox) -> int:
 
 
 def _data(shown: Shown, sandbox: Sandbox, folder: Path, seconds: float) -> dict[str, Any]:
-    data: dict[str, Any] = msgspec.to_builtins(shown, enc_hook=str)
+    data: dict[str, Any] = msgspec.to_builtins(shown, enc_hook=path)
     labels = {name: dataclasses.asdict(stats) for name, stats in sandbox.stats.labels.items() if stats.calls}
-    return data | {"folder": str(folder), "seconds": seconds, "refused": _refused(sandbox), "limits": labels}
+    return data | {"folder": path(folder), "seconds": seconds, "refused": _refused(sandbox), "limits": labels}
 
 
 def _text(shown: Shown, sandbox: Sandbox, folder: Path, seconds: float) -> str:

@@ -15,6 +15,7 @@ from zra_async.cli.exits import Exit
 from zra_async.cli.frame import Frame, say, subcommand
 from zra_async.cli.ids import folder_name, given_ids
 from zra_async.cli.live import progress_options, watched
+from zra_async.cli.wording import path
 from zra_async.client import ZRAClient
 
 AT_ONCE = 8
@@ -81,7 +82,7 @@ class Run:
                 place.mkdir(parents=True, exist_ok=True)
                 await self.one(name, place)
             except errors.TargetExists:
-                self.done.append({"conversation_id": name, "path": str(place), "there_already": True})
+                self.done.append({"conversation_id": name, "path": path(place), "there_already": True})
             except _SINGLE as error:
                 self.failed[name] = error
                 self._remove_if_empty(place)
@@ -104,7 +105,7 @@ class Run:
         stored = await self.zra.conversations.download_recording(
             name, to=to, overwrite=self.overwrite, on_progress=lambda progress: moved(progress.sent)
         )
-        line = {"conversation_id": name, "path": str(stored.path), "size": stored.size, "reused": stored.reused}
+        line = {"conversation_id": name, "path": path(stored.path), "size": stored.size, "reused": stored.reused}
         self.done.append(line)
         self._tell()
 

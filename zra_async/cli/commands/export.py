@@ -22,7 +22,7 @@ from zra_async.cli.frame import Frame, say, subcommand
 from zra_async.cli.live import progress_options, watched
 from zra_async.cli.tables import Layout
 from zra_async.cli.values import instant
-from zra_async.cli.wording import count, duration, rate
+from zra_async.cli.wording import count, duration, path, rate
 
 _SHOWN = 10
 
@@ -98,7 +98,7 @@ def tell(report: ExportReport) -> None:
 
 def data(report: ExportReport) -> dict[str, Any]:
     """The report as plain values."""
-    plain: dict[str, Any] = msgspec.to_builtins(report, enc_hook=str)
+    plain: dict[str, Any] = msgspec.to_builtins(report, enc_hook=path)
     return plain | {"failed": report.failed, "partial": report.partial}
 
 

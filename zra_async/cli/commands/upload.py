@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from zra_async.cli.live import progress_options, watched
 from zra_async.cli.values import arguments
 from zra_async.cli.wording import size
 from zra_async.client import ZRAClient
+from zra_async.errors import ZRAError
 from zra_async.files.progress import OnProgress, Progress
 from zra_async.files.terms import SourceSystem, UploadedRecording
 
@@ -76,7 +78,7 @@ async def command(
                 _remove(place)
             if wait:
                 board.update("analysis", 0, 0, 1)
-                await until_processed(zra, result["conversation_id"])
+                await _analysed(zra, result["conversation_id"])
                 board.update("analysis", 1, 0, 1)
                 result["processed"] = True
     frame.output.one(result)
@@ -134,6 +136,18 @@ def _stored(stored: UploadedRecording) -> dict[str, Any]:
             result[f"{kind}_file_id"] = attachment.file_id
     say(f"stored {main.file_name}: {size(main.size)} in {main.parts} part{'' if main.parts == 1 else 's'}")
     return result
+
+
+async def _analysed(zra: ZRAClient, conversation_id: str) -> None:
+    """Wait for the analysis; where that fails, keep the caller from adding the conversation a second time."""
+    try:
+        await until_processed(zra, conversation_id)
+    except (ZRAError, asyncio.CancelledError) as problem:
+        why = f": {problem}" if isinstance(problem, ZRAError) else ""
+        raise GivenUp(
+            f"{conversation_id} is added, and was not waited for any longer{why}",
+            advice=f"zra get conversation {shlex.quote(conversation_id)} shows when it is analysed",
+        ) from problem
 
 
 def _remove(journal: Path) -> None:
