@@ -43,6 +43,11 @@ def test_a_failure_is_one_line() -> None:
     assert "\n" not in explain(errors.NotFound("a.b", **{**API, "message": "one\ntwo"})).message
 
 
+def test_a_full_disk_promises_nothing_that_the_command_does_not_do() -> None:
+    """A list does not go on where it stopped: the advice holds for every command."""
+    assert explain(OSError(28, "No space left on device")).advice == "make room, then give the same command again"
+
+
 def test_a_failure_of_ours_is_called_one() -> None:
     """An exception that nobody expected says so, and how to see more."""
     failure = explain(KeyError("x"))

@@ -80,7 +80,7 @@ def _judge(error: BaseException) -> tuple[Exit, str]:
         case errors.ZRAError():
             return Exit.ERROR, ""
         case OSError() if error.errno == errno.ENOSPC:
-            return Exit.ERROR, "make room; the same command goes on from there"
+            return Exit.ERROR, "make room, then give the same command again"
         case OSError():
             return Exit.ERROR, ""
         case _:
