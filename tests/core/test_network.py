@@ -132,3 +132,10 @@ async def test_a_netrc_file_does_not_get_in_the_way(monkeypatch: pytest.MonkeyPa
     async with Server(FINE) as server, client_of(server, network=Network(trust_env=True)) as zra:
         assert (await get(zra)).name == "fine"
         assert server.seen[0].bearer == TOKEN
+
+
+@pytest.mark.parametrize("text", ["tool/1\r\nX-Admin: 1", "tool\x00"])
+def test_a_user_agent_that_is_no_header(text: str) -> None:
+    """It is refused when it is given: each call with it would fail as if the network had broken."""
+    with pytest.raises(errors.ConfigurationError, match="user_agent"):
+        Network(user_agent=text)

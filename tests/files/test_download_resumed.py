@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,8 @@ from tests.core.server import Seen, raw, stand_still
 from tests.files.store import DATA, ETAG, Store, served
 from zra_async import Network, Pool, RetryPolicy
 from zra_async.errors import ConnectionLost, DownloadInterrupted
-from zra_async.files import Progress
+from zra_async.files import Progress, download
+from zra_async.files.locked import open_locked
 
 
 async def test_a_broken_download_goes_on_with_a_range(tmp_path: Path) -> None:
@@ -76,6 +79,30 @@ async def test_a_cancelled_download_is_kept_too(tmp_path: Path) -> None:
         assert store.data.startswith(kept)
         got = await zra.conversations.download_recording("1", to=tmp_path / "call.mp4")
     assert (got.reused, got.path.read_bytes()) == (len(kept), store.data)
+
+
+async def test_a_download_that_is_cancelled_while_its_part_is_opened_lets_go_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that opens and locks the partial file cannot be stopped: what it gives is closed, and free again."""
+    opening, may_open = threading.Event(), threading.Event()
+
+    def slow(*arguments: Any) -> Any:
+        opening.set()
+        assert may_open.wait(5)
+        return open_locked(*arguments)
+
+    async with served(Store()) as (_, zra):
+        with monkeypatch.context() as patch:
+            patch.setattr(download, "open_locked", slow)
+            task = asyncio.create_task(zra.conversations.download_recording("1", to=tmp_path / "call.mp4"))
+            await asyncio.to_thread(opening.wait, 5)
+            task.cancel()
+            may_open.set()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        got = await zra.conversations.download_recording("1", to=tmp_path / "call.mp4")
+    assert got.path.read_bytes() == DATA
 
 
 async def test_a_complete_part_is_only_put_in_place(tmp_path: Path) -> None:

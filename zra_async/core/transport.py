@@ -75,6 +75,8 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.connector is not None and self.ssl is not True:
             raise errors.ConfigurationError("a connector of your own brings its own ssl: give ssl to the connector")
+        if not self.user_agent.isprintable():
+            raise errors.ConfigurationError("user_agent must be one line of printable text: it becomes a header")
 
     def __repr__(self) -> str:
         return partial_repr(self, *(name for name in self.__struct_fields__ if name != "proxy"))

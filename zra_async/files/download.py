@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,7 +79,8 @@ async def _save_version(
     stream: RecordingStream, about: About, path: Path, overwrite: bool, digest: str, meter: Meter
 ) -> DownloadedRecording:
     part = _part_path(path, f"{digest} {about.identity}")
-    fd = await to_the_end(open_locked, part, 0o666, f"the download to {path}")
+    file = await to_the_end(_open_part, part, path)
+    fd = file.fileno()
     writer = Gatherer(fd)
     keep = bool(about.identity)  # without one nobody could tell what these bytes are the beginning of
     try:
@@ -100,7 +102,7 @@ async def _save_version(
         await writer.settle()
         if not keep:
             part.unlink(missing_ok=True)
-        os.close(fd)
+        file.close()
 
 
 async def _copy(stream: RecordingStream, writer: Gatherer, meter: Meter) -> None:
@@ -117,6 +119,11 @@ async def _copy(stream: RecordingStream, writer: Gatherer, meter: Meter) -> None
 def _part_path(path: Path, version: str) -> Path:
     shared = path.name.encode()[:_ROOM].decode(errors="ignore")
     return path.with_name(f"{shared}.{hashlib.sha256(version.encode()).hexdigest()[:12]}.part")
+
+
+def _open_part(part: Path, path: Path) -> io.FileIO:
+    # a file and not its descriptor, which would stay open and locked for a caller that is cancelled meanwhile
+    return io.FileIO(open_locked(part, 0o666, f"the download to {path}"), "r+")
 
 
 def _reusable(fd: int, about: About) -> int:

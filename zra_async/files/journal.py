@@ -104,8 +104,9 @@ class JournalFile:
         self._lock_path = self.path.with_name(self.path.name + ".lock")
         try:
             self._lock = open_locked(self._lock_path, 0o600, f"the journal {self.path}")
-        except OSError as problem:
-            raise JournalError(f"the journal {self.path} cannot be locked: {problem.strerror}") from problem
+        except (OSError, ValueError) as problem:
+            words = getattr(problem, "strerror", None) or problem  # no path at all is a ValueError
+            raise JournalError(f"the journal {self.path} cannot be locked: {words}") from problem
 
     def load(self) -> UploadState | None:
         """What the journal holds, None where it does not exist yet or is empty."""
