@@ -15,7 +15,16 @@ from tests.bulk.ingest_data import fields, video
 from tests.bulk.ingest_service import outcomes, run, service
 from zra_async import errors
 from zra_async.bulk import CloudRecording, ConversationFields, IngestItem, ingest_status
+from zra_async.bulk.ingest_item import checked
 from zra_async.sandbox import Fault
+
+
+async def test_a_wrong_field_is_told_by_its_name() -> None:
+    """A time that is none is told with one that is, and without the words of a decoder."""
+    item = IngestItem("a", b"x", file_name="a.mp4", conversation={**fields(0), "meeting_start_time": "2026-11-01"})
+    with pytest.raises(errors.InvalidArgument) as wrong:
+        await checked(item)
+    assert str(wrong.value) == "conversation: meeting_start_time: must look like 2025-01-31T09:00:00Z"
 
 
 async def test_every_kind_of_source(tmp_path: Path) -> None:

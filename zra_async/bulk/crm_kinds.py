@@ -14,7 +14,7 @@ import msgspec
 from zra_async.api import crm_imports as api
 from zra_async.api.crm_models import QueuedTask
 from zra_async.api.crm_records import AccountRecord, ContactRecord, CrmRecord, DealRecord, LeadRecord
-from zra_async.bulk.record_files import Row
+from zra_async.bulk.record_files import Row, readable
 from zra_async.core.operation import Operation
 from zra_async.errors import InvalidArgument
 
@@ -62,7 +62,7 @@ def checked(kind: Kind, row: Row) -> CrmRecord:
     try:
         return msgspec.convert(fields, kind.record, strict=not row.cells)
     except (ValueError, TypeError) as problem:
-        raise InvalidArgument(_readable(str(problem))) from None
+        raise InvalidArgument(readable(str(problem))) from None
 
 
 def crm_id(kind: Kind, value: object) -> str:
@@ -70,12 +70,6 @@ def crm_id(kind: Kind, value: object) -> str:
     name = kind.record.ID
     found = cast("Mapping[str, object]", value).get(name) if isinstance(value, Mapping) else getattr(value, name, "")
     return found if isinstance(found, str) else ""
-
-
-def _readable(problem: str) -> str:
-    # msgspec ends with the path inside the record: a plain name reads better in front
-    text, _, place = problem.partition(" - at `$.")
-    return f"{place.rstrip('`')}: {text}" if place else problem
 
 
 # --------------------------------------------------------------------------- cells of a CSV file

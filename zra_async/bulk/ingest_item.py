@@ -17,7 +17,7 @@ from msgspec import UNSET, UnsetType
 from zra_async.api.conversation_models import ConversationType, Participant, PrimaryLanguage, TimelineItem
 from zra_async.api.conversations import ADD, Conversations
 from zra_async.api.resource import Record, exactly_one, filled
-from zra_async.bulk.record_files import as_text
+from zra_async.bulk.record_files import as_text, readable
 from zra_async.core.operation import ListOperation, Operation
 from zra_async.errors import InvalidArgument
 from zra_async.files.intake import Uploadable, name_of
@@ -152,7 +152,7 @@ def _fields(given: ConversationFields | Mapping[str, object]) -> dict[str, Any]:
     try:
         fields = msgspec.convert(plain, ConversationFields)
     except (ValueError, TypeError) as problem:
-        raise InvalidArgument(f"conversation: {problem}") from None
+        raise InvalidArgument(f"conversation: {readable(str(problem))}") from None
     return {name: value for name in fields.__struct_fields__ if (value := getattr(fields, name)) is not UNSET}
 
 

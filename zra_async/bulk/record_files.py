@@ -78,6 +78,15 @@ def as_text(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+def readable(problem: str) -> str:
+    """What a decoder says of a record, in the order and the words of the one who wrote it."""
+    # msgspec ends with the path inside the record: a plain name reads better in front
+    text, _, place = problem.partition(" - at `$.")
+    if "RFC3339" in text:
+        text = "must look like 2025-01-31T09:00:00Z"
+    return f"{place.rstrip('`')}: {text}" if place else problem
+
+
 def _opened(path: Path) -> BinaryIO:
     try:
         return path.open("rb")
