@@ -69,6 +69,18 @@ async def test_a_unit_that_is_there_after_all_is_not_failed_for_ever(tmp_path: P
     assert (third.partial, third.units["conversation"].in_processing) == (False, 1)
 
 
+async def test_what_was_not_ready_comes_however_long_ago_it_was_listed(tmp_path: Path) -> None:
+    """Conversations that were listed as ready and refused as in processing come later, though no list shows them."""
+    refusal = {"code": 5004, "message": "available after the processing analysis is completed"}
+    fault = Fault(operation="GET /conversations/{conversationId}/interactions", status=403, body=refusal, times=10)
+    async with account(10, faults=[fault]) as (_, zra):
+        first = await zra.export(tmp_path, streams="conversations,transcripts")
+        second = await zra.export(tmp_path, streams="conversations,transcripts")
+    assert first.units["conversation"].in_processing == 10
+    assert second.units["conversation"].in_processing == 0
+    assert second.records["conversations"] == 10
+
+
 def listed(version: str) -> Listed:
     """A conversation as the list shows it in one of its versions."""
     return Listed("c", version, version.encode())
@@ -151,6 +163,8 @@ async def test_what_parquet_cannot_hold_is_told(tmp_path: Path) -> None:
     segment.unlink()
     with pytest.raises(errors.LedgerError, match="conversations"):
         await to_parquet(tmp_path)
+    with pytest.raises(errors.LedgerError, match=r"^\S+/manifest\.json cannot be made"):
+        await to_parquet(tmp_path, tmp_path / "manifest.json")
 
 
 @pytest.mark.parametrize("name", ["covered", "streams"])

@@ -63,6 +63,12 @@ async def test_an_endless_first_line_behind_a_byte_order_mark(tmp_path: Path, mo
     assert [(row.line, bool(row.problem)) for row in rows] == [(1, True), (2, False)]
 
 
+async def test_a_column_without_a_name(tmp_path: Path) -> None:
+    """What a spreadsheet leaves behind the last column is told in words."""
+    with pytest.raises(InvalidArgument, match="a column without a name"):
+        await rows_of(written(tmp_path, "a.csv", b"a,b,,\n1,2,,\n"), "a", "b")
+
+
 async def test_a_quotation_mark_that_is_never_closed(tmp_path: Path) -> None:
     """The rows behind it would all be one cell: that is told, and no record is made of it."""
     content = b'a,b\n1,2\n3,"four\n5,6\n7,8\n'

@@ -117,7 +117,8 @@ def test_failures_never_replace_an_input(tmp_path: Path) -> None:
     content = '{"crm_account_id": "A", "account_name": "B", "modify_time": "2025-06-01T00:00:00Z"}\n'
     (tmp_path / "a.jsonl").write_text(content)
     (tmp_path / "link.jsonl").symlink_to("a.jsonl")
-    for target in ("a.jsonl", "./a.jsonl", "link.jsonl", "l"):
+    (tmp_path / "folder").mkdir()
+    for target in ("a.jsonl", "./a.jsonl", "link.jsonl", "l", "folder"):
         line = ("crm", "import", "--accounts", "a.jsonl", "--failed-to", target, "--ledger", "l", "--sandbox")
         ended = zra(*line, cwd=tmp_path)
         assert ended.code == 2, ended.err

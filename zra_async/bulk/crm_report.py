@@ -104,6 +104,8 @@ class Failures:
 
     async def __aenter__(self) -> Self:
         if self._path is not None:
+            if self._path.is_dir():
+                raise InvalidArgument(f"failed_to={self._path} is a folder: name a file")
             try:
                 self._file = await to_the_end(self._part(self._path).open, "wb")
             except OSError as problem:

@@ -177,7 +177,8 @@ def _begin(connection: sqlite3.Connection, parameters: str, now: datetime) -> Ru
     begun = now.astimezone(UTC).replace(microsecond=0)
     connection.execute("INSERT INTO run VALUES (?, ?, ?, '', NULL)", (number, parameters, begun.isoformat()))
     # What another run has left waiting is listed again, since that run did not move the watermark. What failed may not
-    # be, so it is read again. What was in processing will be, once it is ready: here only its existence is asked for.
+    # be, so it is read again. What was listed as in processing will be, once it is ready: here only its existence is
+    # asked for.
     connection.execute("DELETE FROM waiting")
     _wait_again(connection, "failed")
     _wait_again(connection, "processing")
@@ -248,7 +249,8 @@ def _commit(connection: sqlite3.Connection, run: int, outcomes: Sequence[Outcome
             case "failed":
                 _note(connection, run, unit, outcome.state, reason=outcome.reason)
             case "processing":
-                _note(connection, run, unit._replace(version="", payload=b""), outcome.state)
+                # with its row: its list may not show it again when it is ready
+                _note(connection, run, unit, outcome.state)
             case "deleted":
                 _deleted(connection, run, outcome, writer)
     if writer is not None:

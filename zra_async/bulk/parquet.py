@@ -62,7 +62,10 @@ def _source(folder: str | os.PathLike[str]) -> Path:
 def _write_all(connection: sqlite3.Connection, source: Path, target: Path) -> dict[str, Path]:
     import duckdb
 
-    target.mkdir(parents=True, exist_ok=True)
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise LedgerError(f"{target} cannot be made: {problem.strerror}") from problem
     plain = all_current(connection)
     written: dict[str, Path] = {}
     with duckdb.connect() as engine:
@@ -73,7 +76,7 @@ def _write_all(connection: sqlite3.Connection, source: Path, target: Path) -> di
             try:
                 with _files(connection, source, stream, plain=plain) as files:
                     _write(engine, columns(stream), files, written[stream])
-            except duckdb.Error as problem:
+            except (duckdb.Error, OSError) as problem:
                 raise LedgerError(f"{written[stream]} cannot be written: {problem}") from problem
     return written
 

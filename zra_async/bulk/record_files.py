@@ -175,7 +175,8 @@ def _checked_header(path: Path, cells: list[str], columns: frozenset[str], probl
     unknown = [name for name in header if name not in columns]
     twice = sorted({name for name in header if header.count(name) > 1})
     if unknown:
-        shown = ", ".join(unknown).encode("utf-8", "replace").decode()[:300]
+        names = ", ".join(name or "a column without a name" for name in dict.fromkeys(unknown))
+        shown = names.encode("utf-8", "replace").decode()[:300]
         problem = f"unknown in the header: {shown}; the columns are {', '.join(sorted(columns))}"
     elif twice:
         problem = f"twice in the header: {', '.join(twice)}"
