@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from zra_async.api.crm_models import Task, TaskError, TaskStatus
 from zra_async.api.crm_records import AccountRecord, DealRecord
 from zra_async.bulk.crm_chunks import Chunk, Cutter, Entry
 from zra_async.bulk.crm_kinds import ACCOUNTS, CONTACTS, DEALS, LEADS, checked
+from zra_async.bulk.crm_report import Failures
 from zra_async.bulk.crm_task import outcome_of
 from zra_async.bulk.polling import Polling
 from zra_async.bulk.record_files import Row
@@ -176,3 +178,18 @@ def test_polling_grows_and_ends() -> None:
     for wrong in ({"first": 0}, {"factor": 0.5}, {"first": 60}, {"limit": 0}):
         with pytest.raises(InvalidArgument):
             Polling(**wrong)
+
+
+async def test_failures_of_an_earlier_run_outlast_one_that_did_nothing(tmp_path: Path) -> None:
+    """An import that fails before its first record leaves the file as it was, and nothing beside it."""
+    place = tmp_path / "failed.jsonl"
+    place.write_text("earlier\n")
+    with pytest.raises(InvalidArgument):
+        await _failing(Failures(place, None))
+    assert place.read_text() == "earlier\n"
+    assert list(tmp_path.iterdir()) == [place]
+
+
+async def _failing(failures: Failures) -> None:
+    async with failures:
+        raise InvalidArgument("no")

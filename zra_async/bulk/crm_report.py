@@ -92,7 +92,8 @@ OnFailed = Callable[[FailedRecord], None]
 class Failures:
     """Takes every failed record: keeps the first, tells a callback, and writes all of them to a file.
 
-    The file appears, and replaces the one of an earlier run, when the import is over.
+    The file appears, and replaces the one of an earlier run, when the import is over; not where it ends with an error
+    before any record has failed.
     """
 
     def __init__(self, path: PathLike | None, on_failed: OnFailed | None) -> None:
@@ -120,7 +121,11 @@ class Failures:
                 await self.write()
             finally:
                 self._file.close()
-                os.replace(self._part(self._path), self._path)  # noqa: PTH105 (one call, whatever happens)
+                part = self._part(self._path)
+                if error is not None and not self.kept:
+                    part.unlink(missing_ok=True)  # nothing came of this run: those of an earlier one are still true
+                else:
+                    os.replace(part, self._path)  # noqa: PTH105 (one call, whatever happens)
 
     def add(self, failed: FailedRecord) -> None:
         """Take note of a record that failed."""
