@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from tests.core.clients import TOKEN, client_of, get
 from tests.core.server import Server, answer, raw
 from tests.leaks import Leaks
 from zra_async import Hosts, Network, Pool, RetryPolicy, errors
+from zra_async.core.transport import Transport
 
 pytestmark = pytest.mark.usefixtures("both_ways")
 
@@ -134,8 +136,20 @@ async def test_a_netrc_file_does_not_get_in_the_way(monkeypatch: pytest.MonkeyPa
         assert server.seen[0].bearer == TOKEN
 
 
-@pytest.mark.parametrize("text", ["tool/1\r\nX-Admin: 1", "tool\x00"])
-def test_a_user_agent_that_is_no_header(text: str) -> None:
-    """It is refused when it is given: each call with it would fail as if the network had broken."""
-    with pytest.raises(errors.ConfigurationError, match="user_agent"):
-        Network(user_agent=text)
+async def test_a_cancelled_end_closes_every_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is slow to close costs a caller who does not wait for it no other one."""
+    closed: list[object] = []
+
+    async def slow(self: aiohttp.ClientSession) -> None:
+        closed.append(self)
+        await asyncio.sleep(0 if len(closed) > 1 else 60)
+
+    transport = Transport(Network())
+    await transport.open()
+    with monkeypatch.context() as patch:
+        patch.setattr(aiohttp.ClientSession, "close", slow)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.01):
+                await transport.close()
+    assert len(closed) == 2
+    await transport.close()

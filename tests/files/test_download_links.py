@@ -11,7 +11,7 @@ from tests.core.clients import TOKEN
 from tests.core.server import Behaviour, answer, hang_up, raw, redirect
 from tests.files.store import DATA, SECRET, Store, served
 from zra_async import RetryPolicy
-from zra_async.errors import LinkRefused, PermissionDenied, UnexpectedAnswer, UnsafeRedirect
+from zra_async.errors import ClientNotOpen, LinkRefused, PermissionDenied, UnexpectedAnswer, UnsafeRedirect
 
 
 async def test_a_link_carries_its_own_permission(tmp_path: Path) -> None:
@@ -121,3 +121,13 @@ async def test_a_token_that_may_not_read_the_conversation(tmp_path: Path) -> Non
         with pytest.raises(Exception, match="HTTP 500"):
             await zra.conversations.download_recording("1", to=tmp_path)
         assert len(server.seen) == 3
+
+
+async def test_a_client_that_closes_ends_a_download() -> None:
+    """Whoever reads on is told that the client is closed, and not of the inside of a connection."""
+    async with served(Store(bytes(3_000_000))) as (_, zra), zra.conversations.open_recording("1") as recording:
+        assert await recording.read()
+        await zra.aclose()
+        with pytest.raises(ClientNotOpen, match="closed"):
+            async for _chunk in recording:
+                pass

@@ -176,3 +176,17 @@ async def test_a_folder_whose_name_is_no_text(desk: Desk, zra: ZRAClient, video:
     with pytest.raises(InvalidArgument, match="give the source"):
         await zra.files.resume(journal)
     assert (await zra.files.resume(journal, source=path)).reused == 1
+
+
+async def test_a_file_that_changes_while_it_goes_in_one_request_is_said(
+    desk: Desk, zra: ZRAClient, video: Video, tmp_path: Path
+) -> None:
+    """What was stored is half of one file and half of another: its id is neither given nor kept."""
+    path, journal = video(PART), tmp_path / "journal"
+
+    def change(_: object) -> None:
+        os.utime(path, ns=(1, 1))
+
+    with pytest.raises(SourceChanged, match="while it was uploaded: upload it again"):
+        await zra.files.upload(path, journal=journal, on_progress=change)
+    assert not journal.exists()

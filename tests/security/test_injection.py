@@ -118,13 +118,10 @@ def test_a_query_holds_what_was_given(query: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("agent", ["x\r\nX-Injected: 1", "x\nX-Injected: 1", "x\x00"])
-async def test_a_header_of_our_own_cannot_be_split(agent: str) -> None:
-    """A user agent with a line break is not sent."""
-    async with Server(otherwise=answer(200, {})) as server:
-        async with client_of(server, network=Network(user_agent=agent)) as zra:
-            with pytest.raises(errors.ZRAError):
-                await zra.conversations.get("c")
-        assert not server.seen
+def test_a_header_of_our_own_cannot_be_split(agent: str) -> None:
+    """A user agent with a line break is refused when it is given: nothing is sent."""
+    with pytest.raises(errors.ConfigurationError, match="user_agent"):
+        Network(user_agent=agent)
 
 
 # --------------------------------------------------------------------------- forms

@@ -7,6 +7,7 @@ pay its rate limit and may go to a trusted host only.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import os
 import ssl
@@ -139,6 +140,8 @@ class Inflow:
             return await self._response.content.readany()
         except (aiohttp.ClientError, OSError, ValueError) as problem:
             failure = _failure(problem, self._name, self._host, sent=True, words=type(problem).__name__)
+        except RuntimeError as problem:
+            failure = _closed(problem, self._name, self._host, sent=True)
         # What had arrived before the connection broke is good, but aiohttp gives it no more, and offers no way to ask
         # for it. The next read raises again.
         arrived: deque[bytes] = getattr(self._response.content, "_buffer", deque())
@@ -171,8 +174,9 @@ class Transport:
 
     async def close(self) -> None:
         """Close both pools and their connections."""
-        for session in self._sessions.values():
-            await session.close()
+        async with contextlib.AsyncExitStack() as both:  # also the second one when the first is not waited for
+            for session in self._sessions.values():
+                both.push_async_callback(session.close)
 
     def _session(self, pool: Pool) -> aiohttp.ClientSession:
         network = self._network
@@ -228,6 +232,8 @@ class Transport:
                 if data.failure is not None:
                     raise data.failure from None  # no trouble of the network, and no reason to try again
             raise _failure(problem, name, target.host, sent=sent) from None
+        except RuntimeError as problem:
+            raise _closed(problem, name, target.host, sent=permit.sent_at is not None) from None
         except asyncio.CancelledError:
             self._explain_end(request.operation.host)
             raise
@@ -362,6 +368,13 @@ def _failure(
     if isinstance(problem, TimeoutError):
         return errors.AttemptTimeout(name, f"{host} stood still for too long ({words})", sent=sent)
     return errors.ConnectionLost(name, f"the connection to {host} broke ({words})", sent=sent)
+
+
+def _closed(problem: RuntimeError, name: str, host: str, *, sent: bool) -> errors.TransportError:
+    """What aiohttp says, with a plain RuntimeError, to those who read on a connection that this side has closed."""
+    if type(problem) is not RuntimeError:
+        raise problem
+    return errors.ConnectionLost(name, f"the connection to {host} was closed", sent=sent)
 
 
 def _words(problem: Exception) -> str:

@@ -87,6 +87,7 @@ class Carrier:
         return UploadedFile(file_id=file_id, file_name=wanted.name, size=content.size)
 
     async def _single(self, content: Source, wanted: Wanted) -> str:
+        changed = content.mtime_ns()
         meter = Meter(content.size, 1, wanted.on_progress)
         whole = Part(1, 0, content.size)
         body = PartBody(content, whole, on_attempt=lambda: meter.begin(1), on_sent=lambda size: meter.add(1, size))
@@ -99,6 +100,8 @@ class Carrier:
             )
         if not answer.file_id:
             raise errors.UnexpectedAnswer("files.upload", "the answer has no file_id", status=201)
+        if content.mtime_ns() != changed:
+            raise errors.SourceChanged(f"{wanted.name!r} was changed while it was uploaded: upload it again")
         meter.finish(1, content.size)
         return answer.file_id
 
