@@ -23,6 +23,7 @@ from zra_async.core.secret import partial_repr
 R = TypeVar("R")
 JSON = "application/json"
 #: a success that is longer than this is data, and is not searched for an error
+_LONGEST_TRACKING_ID = 200  # characters; those of the service have some sixty
 _ENVELOPE_LIMIT = 8192
 #: an error may name every refused record of a large import; what is longer is no answer of the service
 _ERROR_LIMIT = 1024 * 1024
@@ -70,8 +71,9 @@ class Reply(msgspec.Struct, frozen=True):
 
     @property
     def tracking_id(self) -> str:
-        """What Zoom's support asks for."""
-        return self.headers.get("x-zm-trackingid", "")
+        """What Zoom's support asks for, "" where there is none; an overlong one is something else, such as a token."""
+        given = self.headers.get("x-zm-trackingid", "")
+        return given if len(given) <= _LONGEST_TRACKING_ID else ""
 
     def without(self, secret: str) -> Reply:
         """The same, with ``secret`` blotted out: some pages repeat the request that they refuse."""
