@@ -368,9 +368,7 @@ def test_a_reply_shows_neither_headers_nor_body() -> None:
     assert "secret" not in shown
 
 
-@pytest.mark.parametrize(
-    ("given", "told"), [("v=2.0;clid=us02;rid=WEB_7", True), ("x" * 200, True), ("x" * 201, False)]
-)
+@pytest.mark.parametrize(("text", "told"), [("v=2.0;clid=us02;rid=WEB_7", True), ("x" * 200, True), ("x" * 201, False)])
 def test_a_tracking_id_that_is_too_long_is_none(text: str, told: bool) -> None:
     """What a server puts in place of a tracking id, such as the token or a page of text, is not passed on."""
     assert Reply(200, CIMultiDict({"x-zm-trackingid": text}), b"{}").tracking_id == (text if told else "")

@@ -22,8 +22,8 @@ from zra_async.core.secret import partial_repr
 
 R = TypeVar("R")
 JSON = "application/json"
-#: a success that is longer than this is data, and is not searched for an error
 _LONGEST_TRACKING_ID = 200  # characters; those of the service have some sixty
+#: a success that is longer than this is data, and is not searched for an error
 _ENVELOPE_LIMIT = 8192
 #: an error may name every refused record of a large import; what is longer is no answer of the service
 _ERROR_LIMIT = 1024 * 1024
