@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import pkgutil
 import sys
 from collections.abc import Sequence
@@ -34,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--quick", action="store_true", help="a smoke run of seconds, whose numbers mean little")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="where `all` writes to")
     chosen = parser.parse_args(arguments)
+    # contenders in processes of their own start from bytecode, as what is installed does, and compile nothing meanwhile
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     if chosen.name == ALL:
         return _run_all(parser, chosen)
     if chosen.name not in names():
