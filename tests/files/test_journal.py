@@ -151,7 +151,7 @@ async def test_a_missing_journal_cannot_be_resumed(zra: ZRAClient, tmp_path: Pat
     """A mistyped path is said."""
     with pytest.raises(JournalError, match="there is no journal at"):
         await zra.files.resume(tmp_path / "journal")
-    with pytest.raises(JournalError, match="cannot be locked: .*embedded null"):
+    with pytest.raises(JournalError, match=r"cannot be locked: .*embedded null"):
         await zra.files.resume(tmp_path / "jour\0nal")
     with pytest.raises(JournalError, match="cannot be locked"):
         await zra.files.resume(tmp_path / "folder" / "journal")
