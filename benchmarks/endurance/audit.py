@@ -39,7 +39,8 @@ class Findings:
 async def audit(zra: ZRAClient, folder: Path, books: Books) -> Findings:
     """Look at everything, when the weather is fine again and what was under way is processed."""
     findings = Findings()
-    report = await zra.export(folder, streams=STREAMS)
+    await zra.export(folder, streams=STREAMS)  # may go on with a killed run, whose list is as old as that is
+    report = await zra.export(folder, streams=STREAMS)  # and this one brings what has come since
     findings.lost += [f"export: {failure.kind} {failure.id}: {failure.reason}" for failure in report.failures]
     await _conversations(zra, folder, books, findings)
     await _crm(zra, books, findings)
