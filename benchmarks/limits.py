@@ -23,9 +23,7 @@ from benchmarks.rig.cores import pin
 from benchmarks.rig.process import Account, sandbox
 from benchmarks.rig.watched import Record, WatchedLimiter
 from zra_async import Label, LocalRateLimiter, Plan, ZRAClient
-from zra_async.core.bucket import Lane
-from zra_async.core.limits import MARGIN
-from zra_async.core.plans import PLANS
+from zra_async.core.limits import MARGIN, PLANS, Lane
 from zra_async.sandbox.windows import LIMITS, Windows
 
 TASKS = 500

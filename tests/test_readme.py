@@ -22,7 +22,7 @@ from benchmarks.__main__ import ALL, names
 from zra_async import Label, Rate, errors
 from zra_async.cli.exits import MEANINGS
 from zra_async.config import settings_from_env
-from zra_async.core.plans import PLANS
+from zra_async.core.limits import PLANS
 from zra_async.sandbox import Sandbox
 
 ROOT = Path(__file__).parent.parent

@@ -15,11 +15,9 @@ from typing import TYPE_CHECKING
 from zra_async.client import ZRAClient
 from zra_async.config import GOVERNMENT, ClientConfig, Hosts
 from zra_async.core.auth import Auth, AuthorizationCode, ServerToServer, StaticToken, UserOAuth
-from zra_async.core.bucket import Lane
-from zra_async.core.limits import LimitState, LocalRateLimiter, RateLimiter
+from zra_async.core.limits import Lane, LimitState, LocalRateLimiter, Plan, Rate, RateLimiter
 from zra_async.core.operation import Label, ListOperation, Operation
 from zra_async.core.pages import Page, Pages
-from zra_async.core.plans import Plan, Rate
 from zra_async.core.retry import RetryPolicy
 from zra_async.core.tokenstore import FileTokenStore, MemoryTokenStore, TokenStore
 from zra_async.core.transport import Network, Pool

@@ -15,9 +15,8 @@ from zra_async import errors
 from zra_async.config import ClientConfig, ClientOptions, check_seconds, checked_lane, settings_from_env
 from zra_async.core import wire
 from zra_async.core.auth import Auth
-from zra_async.core.bucket import Lane
 from zra_async.core.events import JobProgress
-from zra_async.core.limits import RateLimiter
+from zra_async.core.limits import Lane, RateLimiter
 from zra_async.core.operation import ListOperation, Operation
 from zra_async.core.pages import Page, Pages
 from zra_async.core.pipeline import CallOptions

@@ -13,11 +13,9 @@ from msgspec.structs import force_setattr
 
 from zra_async.core.address import checked_url, is_plain_host
 from zra_async.core.auth import TOKEN_URL, ServerToServer
-from zra_async.core.bucket import Lane
 from zra_async.core.events import Observer, log_event
-from zra_async.core.limits import LocalRateLimiter, RateLimiter
+from zra_async.core.limits import Lane, LocalRateLimiter, Plan, Rate, RateLimiter
 from zra_async.core.operation import Label
-from zra_async.core.plans import Plan, Rate
 from zra_async.core.retry import RetryPolicy
 from zra_async.core.secret import Secret
 from zra_async.core.transport import Network

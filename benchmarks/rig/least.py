@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.report import Row, Target, at_most
-from zra_async.core.plans import PLANS
+from zra_async.core.limits import PLANS
 
 _OVER_MINIMUM = 1.05
 

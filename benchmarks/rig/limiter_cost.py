@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.report import Row, Target, at_most, spread
 from benchmarks.rig import virtual
 from zra_async import Label, LocalRateLimiter
-from zra_async.core.bucket import Lane
+from zra_async.core.limits import Lane
 from zra_async.core.operation import Operation
 
 FEW = 10

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from zra_async import Label, LocalRateLimiter, errors
-from zra_async.core.bucket import Lane, Permit
-from zra_async.core.limits import LimitState
+from zra_async.core.limits import Lane, LimitState, Permit
 from zra_async.core.operation import Operation
 
 

@@ -20,7 +20,7 @@ from zra_async.bulk import ingest_budget as budgets
 from zra_async.bulk.ingest_budget import Budget, requests_of
 from zra_async.bulk.ingest_item import FileStep
 from zra_async.config import Transfers
-from zra_async.core.bucket import Lane
+from zra_async.core.limits import Lane
 from zra_async.files.journal import Fingerprint, StoredPart, UploadState
 from zra_async.files.plan import plan_parts
 from zra_async.sandbox import Fault, Sandbox

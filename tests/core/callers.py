@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from tests.core.rows import row
-from zra_async.core.bucket import Lane
-from zra_async.core.limits import LocalRateLimiter
+from zra_async.core.limits import Lane, LocalRateLimiter, Rate
 from zra_async.core.operation import Label
-from zra_async.core.plans import Rate
 
 LIGHT = row(Label.LIGHT)
 

@@ -12,9 +12,8 @@ from multidict import CIMultiDict
 from tests.core.clients import GET, TOKEN
 from zra_async import StaticToken, errors
 from zra_async.core import wire
-from zra_async.core.bucket import Permit
 from zra_async.core.events import Event
-from zra_async.core.limits import LocalRateLimiter
+from zra_async.core.limits import LocalRateLimiter, Permit
 from zra_async.core.operation import Operation
 from zra_async.core.pipeline import CallOptions, Pipeline
 from zra_async.core.retry import RetryPolicy

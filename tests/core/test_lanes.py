@@ -6,7 +6,7 @@ import asyncio
 
 from tests import virtual
 from tests.core.callers import LIGHT, limiter
-from zra_async.core.bucket import Lane
+from zra_async.core.limits import Lane
 
 
 def test_waiters_of_a_lane_are_served_in_order() -> None:

@@ -13,10 +13,8 @@ from tests import virtual
 from tests.core.callers import LIGHT, answered, assert_windows, call, limiter
 from tests.core.rows import row
 from zra_async import errors
-from zra_async.core.bucket import Lane
-from zra_async.core.limits import MARGIN, LocalRateLimiter
+from zra_async.core.limits import MARGIN, PLANS, Lane, LocalRateLimiter, Rate
 from zra_async.core.operation import Label
-from zra_async.core.plans import PLANS, Rate
 
 LANES = st.sampled_from(list(Lane))
 SECONDS = st.integers(0, 5_000).map(lambda ms: ms / 1000)

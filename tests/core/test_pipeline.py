@@ -19,9 +19,8 @@ from tests.core.stage import Stage, breaks, now, says
 from zra_async import RetryPolicy, errors
 from zra_async.core.bound import Bound, Watch
 from zra_async.core.events import AttemptDone, CallDone, LimitWaited, Retrying, TokenRefused
-from zra_async.core.limits import LocalRateLimiter
+from zra_async.core.limits import LocalRateLimiter, Rate
 from zra_async.core.operation import Label
-from zra_async.core.plans import Rate
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PER_SECOND = b'{"code": 429, "message": "You have reached the maximum per-second rate limit for this API."}'

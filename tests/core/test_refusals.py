@@ -11,10 +11,8 @@ from tests import virtual
 from tests.core.callers import LIGHT, call, limiter
 from tests.core.rows import row
 from zra_async import errors
-from zra_async.core.bucket import Lane
-from zra_async.core.limits import MARGIN, LocalRateLimiter
+from zra_async.core.limits import MARGIN, Lane, LocalRateLimiter, Rate
 from zra_async.core.operation import Label
-from zra_async.core.plans import Rate
 
 
 def test_a_frozen_bucket_sends_one_probe_before_it_resumes() -> None:

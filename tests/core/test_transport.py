@@ -14,9 +14,9 @@ from tests.core.clients import AT_ONCE, GET, POST, SAFE_POST, TOKEN, client_of, 
 from tests.core.rows import row
 from tests.core.server import Behaviour, Server, answer, close_silently, error, hang_up, raw, stand_still
 from zra_async import Network, Pool, RetryPolicy, errors
-from zra_async.core.bucket import Permit
 from zra_async.core.events import AttemptDone, Event
 from zra_async.core.form import BytesBody
+from zra_async.core.limits import Permit
 from zra_async.core.operation import Host, Label
 from zra_async.core.transport import Transport
 

@@ -16,8 +16,8 @@ from zra_async.bulk.crm_report import Failures, ImportReport, OnFailed
 from zra_async.bulk.job_events import OnEvent, both
 from zra_async.bulk.polling import Polling
 from zra_async.bulk.record_files import PathLike
-from zra_async.core.bucket import Lane
 from zra_async.core.events import Observer
+from zra_async.core.limits import Lane
 from zra_async.errors import InvalidArgument
 
 if TYPE_CHECKING:

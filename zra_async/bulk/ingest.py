@@ -22,8 +22,8 @@ from zra_async.bulk.ingest_steps import Carrier, first_step
 from zra_async.bulk.job_events import OnEvent, first_of
 from zra_async.bulk.polling import Polling, passing
 from zra_async.bulk.record_files import PathLike, as_text
-from zra_async.core.bucket import Lane
 from zra_async.core.events import JobProgress
+from zra_async.core.limits import Lane
 from zra_async.core.operation import Label
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from zra_async.bulk.ledger import Ledger
 from zra_async.bulk.streams import STREAMS, UnitKind
 from zra_async.bulk.units import Listed, Waiting, id_of
 from zra_async.client import ZRAClient
-from zra_async.core.bucket import Lane
+from zra_async.core.limits import Lane
 from zra_async.core.operation import Label, ListOperation, Operation
 from zra_async.core.pages import Page, Pages
 

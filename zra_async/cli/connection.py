@@ -13,7 +13,7 @@ from zra_async.client import ZRAClient
 from zra_async.config import Hosts, settings_from_env
 from zra_async.core.auth import Auth, ServerToServer
 from zra_async.core.events import Event, Observer
-from zra_async.core.plans import Plan
+from zra_async.core.limits import Plan
 
 if TYPE_CHECKING:
     from zra_async.sandbox import Sandbox

@@ -14,8 +14,8 @@ from zra_async.cli.exits import Exit
 from zra_async.cli.probe import Probe
 from zra_async.cli.resources import LISTS, SINGLES
 from zra_async.cli.wording import count, duration
+from zra_async.core.limits import PLANS, Plan, Rate
 from zra_async.core.operation import Label, Operation
-from zra_async.core.plans import PLANS, Plan, Rate
 
 State = Literal["ok", "note", "problem"]
 TOLERANCE = timedelta(seconds=30)

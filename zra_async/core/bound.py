@@ -7,7 +7,7 @@ import math
 from types import TracebackType
 from typing import Self
 
-from zra_async.core.window import TICK
+from zra_async.core.limits.window import TICK
 
 
 class Watch:

@@ -18,7 +18,7 @@ from aiohttp.connector import Connection
 from multidict import CIMultiDict
 from yarl import URL
 
-from zra_async.core.bucket import Permit
+from zra_async.core.limits import Permit
 
 _TESTED = ("3.13.", "3.14.")
 _known = aiohttp.__version__.startswith(_TESTED)

@@ -15,8 +15,7 @@ from zra_async import errors
 from zra_async.core import events
 from zra_async.core.auth import Auth
 from zra_async.core.bound import Bound, Watch
-from zra_async.core.bucket import Lane, Permit
-from zra_async.core.limits import RateLimiter
+from zra_async.core.limits import Lane, Permit, RateLimiter
 from zra_async.core.operation import Host
 from zra_async.core.redirects import REDIRECTS, Route
 from zra_async.core.retry import Attempts, RetryPolicy, Stop, Wait

@@ -25,9 +25,9 @@ from yarl import URL
 
 from zra_async import errors
 from zra_async.core.address import Address
-from zra_async.core.bucket import Permit
 from zra_async.core.exchange import NotedRequest, goes_straight, straight, through
 from zra_async.core.form import BytesBody
+from zra_async.core.limits import Permit
 from zra_async.core.operation import Host
 from zra_async.core.outflow import Outflow, Writer
 from zra_async.core.secret import SecretBytes, partial_repr

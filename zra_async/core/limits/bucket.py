@@ -24,8 +24,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from zra_async.core.plans import Rate
-from zra_async.core.window import TICK, Lateness, Window
+from zra_async.core.limits.plans import Rate
+from zra_async.core.limits.window import TICK, Lateness, Window
 
 #: of every ten grants, bulk gets at least one
 _BULK_TURN = 10

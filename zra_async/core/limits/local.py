@@ -11,9 +11,9 @@ from typing import Any, Protocol
 import msgspec
 
 from zra_async import errors
-from zra_async.core.bucket import Bucket, Daily, Lane, Permit
+from zra_async.core.limits.bucket import Bucket, Daily, Lane, Permit
+from zra_async.core.limits.plans import PLANS, SHARED_DAILY, Plan, Rate
 from zra_async.core.operation import Label, Operation
-from zra_async.core.plans import PLANS, SHARED_DAILY, Plan, Rate
 
 #: how much longer than the service's window our own is, in seconds, for the jitter of the network
 MARGIN = 0.025
