@@ -19,10 +19,11 @@ IDS = [str(path.relative_to(PACKAGE)) for path in MODULES]
 #: whatever somebody has to read, be it shipped or not
 WRITTEN = sorted(path for folder in ("zra_async", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
 
-CLIENT = {"client", "session", "namespaces", "api", "core", "config", "errors"}
+CLIENT = {"client", "session", "namespaces", "api", "core", "osfiles", "config", "errors"}
 #: what each part may import of the others; every arrow points down
 MAY_IMPORT = {
-    "core": {"core", "errors"},
+    "osfiles": {"osfiles", "errors"},
+    "core": {"core", "osfiles", "errors"},
     "api": {"api", "core", "errors"},
     "config": {"core", "errors"},
     "session": {"core", "config", "errors"},

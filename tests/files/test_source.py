@@ -19,7 +19,7 @@ from zra_async.files.body import CHUNK, PartBody
 from zra_async.files.gather import Gatherer
 from zra_async.files.plan import Part
 from zra_async.files.source import fingerprint, md5_of, open_path
-from zra_async.files.threads import to_the_end
+from zra_async.osfiles.threads import to_thread
 
 linux_only = pytest.mark.skipif(not hasattr(os, "RWF_NOWAIT"), reason="only Linux reads without waiting")
 
@@ -49,7 +49,7 @@ class Reads:
 
 async def sent_by(path: Path, part: Part) -> bytes:
     """What the body of a part sends."""
-    source = await to_the_end(open_path, path)
+    source = await to_thread(open_path, path)
     pieces: list[bytes] = []
 
     async def send(chunk: bytes | memoryview) -> None:
@@ -87,7 +87,7 @@ async def test_a_file_system_that_cannot_tell_is_not_asked_again(video: Video, m
     """After one refusal everything is read in threads."""
     path = video(2_000_000)
     reads = Reads(monkeypatch, refuse=OSError(errno.EOPNOTSUPP, "not supported"))
-    source = await to_the_end(open_path, path)
+    source = await to_thread(open_path, path)
     buffer = memoryview(bytearray(1000))
     for _ in range(3):
         await source.chunk(0, 1000, buffer)
@@ -176,7 +176,7 @@ async def test_a_thread_is_waited_for_when_its_caller_is_cancelled() -> None:
         release.wait(5)
         return Opened()
 
-    task = asyncio.create_task(to_the_end(slow))
+    task = asyncio.create_task(to_thread(slow))
     await asyncio.to_thread(started.wait, 5)
     for _ in range(3):
         task.cancel()

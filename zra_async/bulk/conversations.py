@@ -19,7 +19,7 @@ from zra_async.bulk.sources import Calls, Gone, NotReady, Reading, confirm_gone,
 from zra_async.bulk.streams import STREAMS, UnitKind
 from zra_async.bulk.units import Listed, Waiting
 from zra_async.bulk.window import Window
-from zra_async.files.threads import to_the_end
+from zra_async.osfiles.threads import to_thread
 
 #: how the service refuses what is not analysed yet
 _IN_PROCESSING = 5004
@@ -114,7 +114,7 @@ class Conversations:
             return
         # an id is no safe name, and two recordings may have the same one: each gets a folder of its own
         folder = self._recordings / version_of(conversation_id.encode())
-        await to_the_end(make_place, self._recordings, folder)
+        await to_thread(make_place, self._recordings, folder)
         done = self._calls.zra.conversations.download_recording(conversation_id, to=folder, overwrite=True)
         file = await self._calls.one(api.GET, done)
         place = file.path.relative_to(self._recordings.parent).as_posix()

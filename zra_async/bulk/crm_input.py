@@ -14,7 +14,7 @@ from zra_async.bulk.crm_chunks import stage_of
 from zra_async.bulk.crm_kinds import DEALS, Kind, checked
 from zra_async.bulk.record_files import BATCH, PathLike, Row, read_rows, reader_of
 from zra_async.errors import InvalidArgument
-from zra_async.files.threads import to_the_end
+from zra_async.osfiles.threads import to_thread
 
 Given = CrmRecord | Mapping[str, object]
 #: records as structures or mappings, or the path of a JSONL or CSV file of them
@@ -67,7 +67,7 @@ class Input:
             async for batch in batches:
                 found.rows += len(batch)
                 if self.kind is DEALS:
-                    await to_the_end(_note_stages, batch, registered, found)
+                    await to_thread(_note_stages, batch, registered, found)
         return found
 
     async def batches(self) -> AsyncGenerator[list[Row]]:

@@ -17,7 +17,7 @@ import msgspec
 from zra_async.bulk.crm_kinds import KindName
 from zra_async.bulk.record_files import PathLike, Row
 from zra_async.errors import InvalidArgument, LedgerError
-from zra_async.files.threads import to_the_end
+from zra_async.osfiles.threads import to_thread
 
 logger: logging.Logger = logging.getLogger("zra_async")
 #: how many failed records a report holds; all of them go to ``failed_to`` and ``on_failed``
@@ -108,7 +108,7 @@ class Failures:
             if self._path.is_dir():
                 raise InvalidArgument(f"failed_to={self._path} is a folder: name a file")
             try:
-                self._file = await to_the_end(self._part(self._path).open, "wb")
+                self._file = await to_thread(self._part(self._path).open, "wb")
             except OSError as problem:
                 raise InvalidArgument(f"failed_to={self._path} cannot be written: {problem.strerror}") from problem
         return self
@@ -145,7 +145,7 @@ class Failures:
         lines, self._lines = self._lines, []
         if lines and self._file is not None:
             try:
-                await to_the_end(self._file.write, b"".join(lines))
+                await to_thread(self._file.write, b"".join(lines))
             except OSError as problem:
                 raise LedgerError(f"failed_to={self._path} cannot be written: {problem.strerror}") from problem
 

@@ -18,7 +18,7 @@ from typing import Self, TypeVar
 
 from zra_async.errors import LedgerError, ZRAError
 from zra_async.files.locked import open_locked
-from zra_async.files.threads import ended
+from zra_async.osfiles.threads import wait_until_done
 
 T = TypeVar("T")
 
@@ -52,7 +52,7 @@ class Database:
         try:
             connection, lock = await asyncio.shield(job)
         except asyncio.CancelledError:
-            await ended(job)
+            await wait_until_done(job)
             if not job.cancelled() and not job.exception():
                 await cls(where, job.result()[0], thread, job.result()[1]).aclose()
             raise
@@ -73,7 +73,7 @@ class Database:
         try:
             return await asyncio.shield(job)
         except asyncio.CancelledError:
-            await ended(job)
+            await wait_until_done(job)
             raise
 
     async def aclose(self) -> None:
@@ -83,7 +83,7 @@ class Database:
         self._closed = True
         job = asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         self._thread.shutdown(wait=False)
-        await ended(job)
+        await wait_until_done(job)
 
     async def __aenter__(self) -> Self:
         return self

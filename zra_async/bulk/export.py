@@ -31,7 +31,7 @@ from zra_async.bulk.window import Covered, Window, extended, to_list
 from zra_async.client import ZRAClient
 from zra_async.core.events import Observer
 from zra_async.errors import InvalidArgument, LedgerError
-from zra_async.files.threads import to_the_end
+from zra_async.osfiles.threads import to_thread
 
 LEDGER = "ledger.sqlite"
 RECORDINGS = "recordings"
@@ -63,7 +63,7 @@ async def export(
 
 @asynccontextmanager
 async def _opened(to: Path) -> AsyncGenerator[tuple[Path, Ledger]]:
-    folder = await to_the_end(_begin_folder, to)
+    folder = await to_thread(_begin_folder, to)
     database = await Database.open(
         folder / LEDGER,
         kind=KIND,
@@ -98,7 +98,7 @@ class _Export:
         """Export, and tell what was done."""
         ledger = self._ledger
         if "recordings" in self._plan.streams:
-            await to_the_end(make_place, self._folder / RECORDINGS)
+            await to_thread(make_place, self._folder / RECORDINGS)
         await self._check_streams()
         covered: Covered | None = await self._setting("covered", Covered | None)
         window = to_list(covered, self._plan.asked, incremental=self._plan.incremental)

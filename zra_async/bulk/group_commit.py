@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from zra_async.bulk.database import Database
-from zra_async.files.threads import ended
+from zra_async.osfiles.threads import wait_until_done
 
 T = TypeVar("T")
 Work = Callable[[sqlite3.Connection], Any]
@@ -38,7 +38,7 @@ class GroupCommit:
                 try:
                     await asyncio.shield(flush)
                 except asyncio.CancelledError:
-                    await ended(flush)
+                    await wait_until_done(flush)
                     raise
         return cast(T, done.result())
 

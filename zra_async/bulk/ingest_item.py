@@ -24,7 +24,7 @@ from zra_async.files.intake import Uploadable, name_of
 from zra_async.files.names import ATTACHMENTS, CAPTIONS
 from zra_async.files.plan import LARGEST_FILE
 from zra_async.files.terms import SourceSystem, Wanted
-from zra_async.files.threads import to_the_end
+from zra_async.osfiles.threads import to_thread
 
 _LONGEST_KEY = 500
 
@@ -130,7 +130,7 @@ async def checked(item: object) -> Checked:
     await _dry().add(**fields, file_id="-")
     if item.source is not None and item.transcript is None and item.metadata is None:
         raise InvalidArgument("source says where a transcript or metadata is from, and there is none")
-    return Checked(key, await to_the_end(_files, item), fields)
+    return Checked(key, await to_thread(_files, item), fields)
 
 
 def is_address(recording: object) -> bool:

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, cast
 from zra_async.bulk.ingest_item import Checked, FileStep
 from zra_async.errors import InvalidArgument, SourceError
 from zra_async.files.plan import LARGEST_FILE
-from zra_async.files.threads import to_the_end
+from zra_async.osfiles.threads import to_thread
 
 _PIECE = 1024 * 1024
 
@@ -39,11 +39,11 @@ async def _replayable(file: FileStep, stack: contextlib.ExitStack) -> FileStep:
         return file
     if isinstance(source, io.TextIOBase):
         raise InvalidArgument(f"{file.step}: {file.name!r} is open as text: open it as binary ('rb')")
-    spool = cast("BinaryIO", stack.enter_context(await to_the_end(tempfile.TemporaryFile, "w+b", 0)))
+    spool = cast("BinaryIO", stack.enter_context(await to_thread(tempfile.TemporaryFile, "w+b", 0)))
     pieces = source if hasattr(source, "__aiter__") else _read(source)
     try:
         size = await _copy(cast("AsyncIterable[bytes]", pieces), spool, file)
-        await to_the_end(spool.seek, 0)
+        await to_thread(spool.seek, 0)
     except OSError as problem:
         raise SourceError(f"{file.name!r} cannot be copied to disk: {problem.strerror}") from problem
     return replace(file, source=spool, size=size)
@@ -59,9 +59,9 @@ async def _copy(pieces: AsyncIterable[bytes], spool: Any, file: FileStep) -> int
         if total > LARGEST_FILE:
             break
         if len(gathered) >= _PIECE:
-            await to_the_end(_write_all, spool, bytes(gathered))
+            await to_thread(_write_all, spool, bytes(gathered))
             gathered.clear()
-    await to_the_end(_write_all, spool, bytes(gathered))
+    await to_thread(_write_all, spool, bytes(gathered))
     if not 0 < total <= LARGEST_FILE:
         raise InvalidArgument(f"{file.step}: {file.name!r} has {total} bytes, where 1 to {LARGEST_FILE} can be sent")
     return total
@@ -74,5 +74,5 @@ def _write_all(spool: Any, data: bytes) -> None:
 
 
 async def _read(source: Any) -> AsyncGenerator[bytes]:
-    while piece := await to_the_end(source.read, _PIECE):
+    while piece := await to_thread(source.read, _PIECE):
         yield piece

@@ -11,7 +11,7 @@ from pathlib import Path
 from zra_async.bulk.ingest_ledger import LEDGER_KIND, State
 from zra_async.bulk.record_files import PathLike
 from zra_async.errors import LedgerError
-from zra_async.files.threads import to_the_end
+from zra_async.osfiles.threads import to_thread
 
 _MOST = 1_000
 _COUNTS = "SELECT state, COUNT(*) FROM items GROUP BY state"
@@ -52,7 +52,7 @@ class IngestStatus:
 
 async def ingest_status(ledger: PathLike, *, most: int = _MOST) -> IngestStatus:
     """Read the ledger at ``ledger``, also while a run writes it; at most ``most`` items. Raises `LedgerError`."""
-    return await to_the_end(_read, ledger, most)
+    return await to_thread(_read, ledger, most)
 
 
 def _read(ledger: PathLike, most: int) -> IngestStatus:

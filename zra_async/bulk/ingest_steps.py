@@ -18,8 +18,8 @@ from zra_async.bulk.ingest_ledger import Entry, IngestLedger, Step
 from zra_async.bulk.ingest_report import ItemOutcome
 from zra_async.bulk.polling import Polling, passing
 from zra_async.files.journal import JournalFile, UploadState
-from zra_async.files.threads import to_the_end
 from zra_async.files.uploads import Files
+from zra_async.osfiles.threads import to_thread
 
 _MOST_BEGINNINGS = 4
 _MOST_ROUNDS = 6
@@ -77,7 +77,7 @@ class Carrier:
         for file in item.files[_place(item, entry.step) :]:
             journal = None
             if in_parts(file, self.single_limit) and file.step == entry.step:
-                journal = await to_the_end(_peek, self._journal(entry))
+                journal = await to_thread(_peek, self._journal(entry))
             for label, count in requests_of(file, self.single_limit, per_day, journal).items():
                 needs[label] = needs.get(label, 0) + count
         return needs
@@ -93,7 +93,7 @@ class Carrier:
         return entry, None
 
     async def _anew(self, item: Checked, entry: Entry) -> Entry:
-        await to_the_end(self._forget, entry)
+        await to_thread(self._forget, entry)
         return await self.ledger.save(
             replace(
                 entry,
@@ -118,7 +118,7 @@ class Carrier:
             entry = await self.ledger.save(replace(entry, state="open", begun=True))
         journal = self._journal(entry) if in_parts(file, self.single_limit) else None
         if journal is not None:
-            await to_the_end(_make_folder, journal.parent)
+            await to_thread(_make_folder, journal.parent)
         file_id = await self._until_stored(file, entry, journal)
         last = place + 1 == len(item.files)
         following = "add" if last else item.files[place + 1].step
@@ -127,7 +127,7 @@ class Carrier:
         if journal is not None or not last:
             await self.ledger.save(after)
         if journal is not None:
-            await to_the_end(self._forget, entry)
+            await to_thread(self._forget, entry)
         return after
 
     async def _until_stored(self, file: FileStep, entry: Entry, journal: Path | None) -> str:

@@ -16,7 +16,7 @@ from zra_async.bulk.reading import all_current, current_lines, segment_files
 from zra_async.bulk.schema import columns
 from zra_async.bulk.streams import STREAMS
 from zra_async.errors import ConfigurationError, LedgerError
-from zra_async.files.threads import to_the_end
+from zra_async.osfiles.threads import to_thread
 
 if TYPE_CHECKING:
     import duckdb
@@ -36,7 +36,7 @@ async def to_parquet(folder: str | os.PathLike[str], into: str | os.PathLike[str
     no Parquet file can hold, and `InUse` while an export runs.
     """
     _require_duckdb()
-    source = await to_the_end(_source, folder)
+    source = await to_thread(_source, folder)
     target = Path(into) if into is not None else source / FOLDER
     database = await Database.open(
         source / "ledger.sqlite", kind=KIND, schema=SCHEMA, purpose=f"the export in {source}", durable=False

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from zra_async.errors import InvalidArgument, SourceError
-from zra_async.files.threads import to_the_end
+from zra_async.osfiles.threads import to_thread
 
 PathLike = str | os.PathLike[str]
 #: rows of one turn of the event loop, and of one visit to the reading thread
@@ -61,7 +61,7 @@ async def read_rows(read: Callable[[], Iterator[Row]]) -> AsyncGenerator[list[Ro
     """The rows of a file in batches, read in a thread. Close it when you stop half way."""
     rows: Any = read()
     try:
-        while batch := await to_the_end(_take, rows):
+        while batch := await to_thread(_take, rows):
             yield batch
     except OSError as problem:
         raise SourceError(f"the records can no longer be read: {problem}") from problem

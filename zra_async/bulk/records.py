@@ -27,7 +27,7 @@ from zra_async.bulk.window import extended
 from zra_async.client import ZRAClient
 from zra_async.core.events import Observer
 from zra_async.errors import ClientNotOpen, ExportIncomplete, InvalidArgument
-from zra_async.files.threads import to_the_end
+from zra_async.osfiles.threads import to_thread
 
 Spawn = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
 
@@ -124,11 +124,11 @@ class RecordStream:
 
     async def _run(self) -> None:
         try:
-            folder = await to_the_end(partial(tempfile.TemporaryDirectory, prefix="zra-export-"))
+            folder = await to_thread(partial(tempfile.TemporaryDirectory, prefix="zra-export-"))
             try:
                 await self._export(Path(folder.name))
             finally:
-                await to_the_end(folder.cleanup)
+                await to_thread(folder.cleanup)
         finally:
             # whoever waits for an outcome is told; where the queue is full, nobody does
             if not self._outcomes.full():

@@ -14,6 +14,7 @@ from typing import Protocol
 
 from zra_async import errors
 from zra_async.core.secret import Secret
+from zra_async.osfiles.threads import to_thread
 
 if sys.platform == "win32":
     import msvcrt
@@ -80,7 +81,7 @@ class FileTokenStore:
     async def lock(self) -> AsyncGenerator[None, None]:
         """One task of one process at a time."""
         async with self._tasks:
-            opening = asyncio.ensure_future(asyncio.to_thread(self._open_lock))
+            opening = asyncio.ensure_future(to_thread(self._open_lock))
             try:
                 handle = await asyncio.shield(opening)
             except asyncio.CancelledError:
@@ -96,12 +97,12 @@ class FileTokenStore:
 
     async def load(self) -> Secret | None:
         """The token in the file, or None without one."""
-        return await asyncio.to_thread(self._read)
+        return await to_thread(self._read)
 
     async def save(self, token: Secret) -> None:
         """Write the token beside the file, then put it in its place. Raises `TokenError`."""
         try:
-            await asyncio.to_thread(self._write, token)
+            await to_thread(self._write, token)
         except OSError as problem:
             raise errors.TokenError(f"the token store {self._path} cannot be written: {problem.strerror}") from None
 

@@ -20,7 +20,7 @@ from zra_async.files.plan import Part, plan_parts
 from zra_async.files.progress import Meter
 from zra_async.files.source import Source, fingerprint
 from zra_async.files.terms import SOURCES, UploadedFile, Wanted
-from zra_async.files.threads import to_the_end
+from zra_async.osfiles.threads import to_thread
 
 if TYPE_CHECKING:
     from zra_async.session import Session
@@ -48,7 +48,7 @@ class Carrier:
         self, content: Source, wanted: Wanted, log: JournalFile | None, state: UploadState | None
     ) -> UploadedFile:
         """Upload ``content`` in parts; those of ``state`` are there already."""
-        stamp = await to_the_end(fingerprint, content)
+        stamp = await to_thread(fingerprint, content)
         if state is None:
             state = _new_state(content, wanted, stamp, self._part_size(content.size, wanted.part_size))
         _demand_same_file(state, stamp)
@@ -76,14 +76,14 @@ class Carrier:
         self, content: Source, wanted: Wanted, log: JournalFile | None, state: UploadState | None
     ) -> UploadedFile:
         if log is not None:
-            stamp = await to_the_end(fingerprint, content)
+            stamp = await to_thread(fingerprint, content)
             state = state or _new_state(content, wanted, stamp, content.size)
             _demand_same_file(state, stamp)
             if state.file_id:
                 return UploadedFile(file_id=state.file_id, file_name=wanted.name, size=content.size, reused=1)
         file_id = await self._single(content, wanted)
         if log is not None and state is not None:
-            await to_the_end(log.save, msgspec.structs.replace(state, file_id=file_id))
+            await to_thread(log.save, msgspec.structs.replace(state, file_id=file_id))
         return UploadedFile(file_id=file_id, file_name=wanted.name, size=content.size)
 
     async def _single(self, content: Source, wanted: Wanted) -> str:
@@ -122,7 +122,7 @@ class Carrier:
 
 async def loaded(log: JournalFile | None) -> UploadState | None:
     """What a journal holds, None without one."""
-    return None if log is None else await to_the_end(log.load)
+    return None if log is None else await to_thread(log.load)
 
 
 def _new_state(content: Source, wanted: Wanted, stamp: Fingerprint, part_size: int) -> UploadState:

@@ -14,7 +14,7 @@ from zra_async.files.locked import open_locked
 from zra_async.files.names import safe_name
 from zra_async.files.progress import Meter
 from zra_async.files.stream import About, Changed, RecordingStream
-from zra_async.files.threads import to_the_end
+from zra_async.osfiles.threads import to_thread
 
 _MOST_CHANGES = 3
 _ROOM = 180  #: bytes of the name that a partial file may share with its target
@@ -67,7 +67,7 @@ async def save(stream: RecordingStream, target: Target, conversation_id: str, me
     digest = hashlib.sha256(conversation_id.encode()).hexdigest()
     for _ in range(_MOST_CHANGES):
         about = await stream.start()
-        path = await to_the_end(target.place, about, f"recording-{digest[:12]}.mp4")
+        path = await to_thread(target.place, about, f"recording-{digest[:12]}.mp4")
         try:
             return await _save_version(stream, about, path, target.overwrite, digest, meter)
         except Changed:
@@ -79,19 +79,19 @@ async def _save_version(
     stream: RecordingStream, about: About, path: Path, overwrite: bool, digest: str, meter: Meter
 ) -> DownloadedRecording:
     part = _part_path(path, f"{digest} {about.identity}")
-    file = await to_the_end(_open_part, part, path)
+    file = await to_thread(_open_part, part, path)
     fd = file.fileno()
     writer = Gatherer(fd)
     keep = bool(about.identity)  # without one nobody could tell what these bytes are the beginning of
     try:
-        reused = await to_the_end(_reusable, fd, about)
+        reused = await to_thread(_reusable, fd, about)
         stream.seek(reused)
         stream.part = part if keep else None
         meter.total = about.size
         meter.begin(1)
         meter.add(1, reused)
         await _copy(stream, writer, meter)
-        await to_the_end(_publish, part, path, overwrite)
+        await to_thread(_publish, part, path, overwrite)
         keep = True
         meter.finish(1, stream.position)
         return DownloadedRecording(path=path, size=stream.position, name=about.name, reused=reused)

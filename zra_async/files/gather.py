@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 
-from zra_async.files.threads import ended
+from zra_async.osfiles.threads import wait_until_done
 
 _BATCH = 1024 * 1024
 
@@ -44,7 +44,7 @@ class Gatherer:
         """Wait for a write under way, whatever becomes of it; the rest is dropped."""
         self._filled = 0
         if self._job is not None:
-            await ended(self._job)
+            await wait_until_done(self._job)
 
     async def _hand_over(self) -> None:
         await self._finish()

@@ -15,7 +15,7 @@ from zra_async.errors import InvalidArgument, SourceError
 from zra_async.files.gather import Gatherer
 from zra_async.files.plan import LARGEST_FILE
 from zra_async.files.source import FileSource, MemorySource, Source, open_object, open_path
-from zra_async.files.threads import to_the_end
+from zra_async.osfiles.threads import to_thread
 
 #: what can be uploaded
 Uploadable = (
@@ -49,7 +49,7 @@ async def take_in(given: Uploadable, *, name: str, size: int | None) -> Source:
 
 async def _open(given: Uploadable, name: str, size: int | None) -> Source:
     if isinstance(given, (str, os.PathLike)):
-        return await to_the_end(open_path, given)
+        return await to_thread(open_path, given)
     if isinstance(given, (bytes, bytearray, memoryview)):
         try:
             return MemorySource(memoryview(given).cast("B"), name=name)
@@ -65,10 +65,10 @@ async def _open(given: Uploadable, name: str, size: int | None) -> Source:
     file: Any = given
     if inspect.iscoroutinefunction(file.read):
         raise InvalidArgument(f"{name!r} is read with await: give its .file, or an async iterator of what it reads")
-    if isinstance(file, io.TextIOBase) or isinstance(await to_the_end(_first_read, file), str):
+    if isinstance(file, io.TextIOBase) or isinstance(await to_thread(_first_read, file), str):
         raise InvalidArgument(f"{name!r} is open as text: open it as binary ('rb')")
     if hasattr(file, "seekable") and file.seekable():
-        return await to_the_end(open_object, file, name)
+        return await to_thread(open_object, file, name)
     async with contextlib.aclosing(_pieces(file)) as pieces:
         return await _spool(pieces, name, size)
 
@@ -81,7 +81,7 @@ def _first_read(file: Any) -> object:
 
 
 async def _pieces(file: Any) -> AsyncGenerator[bytes]:
-    while piece := await to_the_end(file.read, _READ):
+    while piece := await to_thread(file.read, _READ):
         yield piece
 
 
@@ -89,7 +89,7 @@ async def _spool(pieces: AsyncIterator[bytes], name: str, size: int | None) -> F
     """Copy what can be read only once to a temporary file, which has no name: nothing is left of it in any case."""
     if size is not None and not 0 < size <= LARGEST_FILE:
         raise _wrong_size(name, size, None)
-    with await to_the_end(tempfile.TemporaryFile, "w+b", 0) as spool:
+    with await to_thread(tempfile.TemporaryFile, "w+b", 0) as spool:
         writer = Gatherer(spool.fileno())
         total = 0
         try:

@@ -25,7 +25,7 @@ from zra_async.files.journal import JournalFile, StoredPart, UploadState
 from zra_async.files.plan import Part
 from zra_async.files.progress import Meter
 from zra_async.files.source import Source, md5_of
-from zra_async.files.threads import to_the_end
+from zra_async.osfiles.threads import to_thread
 
 logger: logging.Logger = logging.getLogger("zra_async")
 _NAME = "files.upload"
@@ -181,7 +181,7 @@ class PartsUpload:
             raise errors.UnexpectedAnswer(_NAME, f"the answer to part {number} has no etag", status=201)
         md5 = ""
         if looks_like_md5(etag):
-            md5 = await to_the_end(md5_of, means.source, part.offset, part.size)
+            md5 = await to_thread(md5_of, means.source, part.offset, part.size)
         return StoredPart(number=number, etag=etag, md5=md5)
 
     def _context(self) -> Secret:
@@ -196,7 +196,7 @@ class PartsUpload:
         async with self._saving:
             if self._saved is not self.state:
                 saving = self.state
-                await to_the_end(journal.save, saving)
+                await to_thread(journal.save, saving)
                 self._saved = saving
 
     async def _complete(self) -> None:

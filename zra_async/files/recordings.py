@@ -13,7 +13,7 @@ from zra_async.files.download import DownloadedRecording, save, target_of
 from zra_async.files.link import Link
 from zra_async.files.progress import Meter, OnProgress
 from zra_async.files.stream import RecordingStream
-from zra_async.files.threads import to_the_end
+from zra_async.osfiles.threads import to_thread
 
 if TYPE_CHECKING:
     from zra_async.client import ZRAClient
@@ -47,7 +47,7 @@ class Conversations(api.Conversations):
         when the file cannot be written, and the errors of `get`. Label LIGHT for each link that is needed,
         ``GET /zra/conversations/{conversationId}``.
         """
-        target = await to_the_end(target_of, to, overwrite)
+        target = await to_thread(target_of, to, overwrite)
         async with self.open_recording(conversation_id) as stream:
             return await save(stream, target, conversation_id, Meter(None, 1, on_progress))
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 
 from zra_async.errors import InvalidArgument, SourceChanged, SourceError
 from zra_async.files.journal import Fingerprint
-from zra_async.files.threads import to_the_end
+from zra_async.osfiles.threads import to_thread
 
 _AHEAD = 1024 * 1024  #: what the system is asked to fetch after a read that had to wait for the disk; more is slower
 _SAMPLE = 64 * 1024
@@ -65,7 +65,7 @@ class FileSource:
         view = buffer[:size]
         read = self._read_cached(offset, view) if self._in_place else 0
         if not read:
-            read = await to_the_end(self._read_waiting, offset, view)
+            read = await to_thread(self._read_waiting, offset, view)
         return view[:read]
 
     def read(self, offset: int, buffer: memoryview) -> int:
@@ -130,7 +130,7 @@ class ObjectSource:
 
     async def chunk(self, offset: int, size: int, buffer: memoryview) -> memoryview:
         """Read one chunk into ``buffer``."""
-        read = await to_the_end(self.read, offset, buffer[:size])
+        read = await to_thread(self.read, offset, buffer[:size])
         if not read:
             raise SourceChanged(f"{self.name!r} is shorter than it was: it ends at byte {offset} of {self.size}")
         return buffer[:read]

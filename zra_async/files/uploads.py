@@ -19,7 +19,7 @@ from zra_async.files.names import CAPTIONS, check_upload_name
 from zra_async.files.progress import OnProgress
 from zra_async.files.source import Source
 from zra_async.files.terms import SourceSystem, UploadedFile, UploadedRecording, Wanted
-from zra_async.files.threads import to_the_end
+from zra_async.osfiles.threads import to_thread
 
 if TYPE_CHECKING:
     from zra_async.client import ZRAClient
@@ -188,7 +188,7 @@ def _beside(journal: PathLike | None, kind: str) -> Path | None:
 
 @contextlib.asynccontextmanager
 async def _journal(path: PathLike | None) -> AsyncGenerator[JournalFile | None]:
-    journal = None if path is None else await to_the_end(JournalFile, path)
+    journal = None if path is None else await to_thread(JournalFile, path)
     try:
         yield journal
     finally:
