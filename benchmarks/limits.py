@@ -24,7 +24,7 @@ from benchmarks.rig.process import Account, sandbox
 from benchmarks.rig.watched import Record, WatchedLimiter
 from zra_async import Label, LocalRateLimiter, Plan, ZRAClient
 from zra_async.core.limits import MARGIN, PLANS, Lane
-from zra_async.sandbox.windows import LIMITS, Windows
+from zra_async.sandbox.service.windows import LIMITS, Windows
 
 TASKS = 500
 JITTER = 0.03

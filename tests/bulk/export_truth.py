@@ -17,9 +17,9 @@ from typing import Any
 import msgspec
 
 from zra_async.sandbox import Sandbox
-from zra_async.sandbox.conversations import has_recording
-from zra_async.sandbox.indicators import record as indicator_record
-from zra_async.sandbox.times import write_time
+from zra_async.sandbox.generated.times import write_time
+from zra_async.sandbox.operations.conversations import has_recording
+from zra_async.sandbox.records.indicators import indicator_record
 
 Record = dict[str, Any]
 
@@ -71,8 +71,9 @@ class Truth:
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
         self.world = sandbox.world
-        self._listed = {row["conversation_id"]: row for row in self.world.conversations()}
-        self._deals = {deal["deal_id"]: deal for deal in self.world.deals()}
+        self._truth = sandbox.truth
+        self._listed = {row["conversation_id"]: row for row in self._truth.conversations()}
+        self._deals = {deal["deal_id"]: deal for deal in self._truth.deals()}
 
     def ids(self, stream: str) -> set[str]:
         """The units that may have records in a stream."""
@@ -91,7 +92,7 @@ class Truth:
         if stream == "indicators":
             known = (indicator_record(self.world, indicator) for indicator in self.world.catalogue.indicators)
             return {row["id"]: [shaped(row, _INDICATOR)] for row in known}
-        rows = (shaped(row, _MEETING) for row in self.world.scheduled())
+        rows = (shaped(row, _MEETING) for row in self._truth.scheduled())
         return {f"{row['event_id']}|{row['user_id']}|{row['start_time']}": [row] for row in rows}
 
     def records(self, stream: str, unit: str) -> list[Record]:
@@ -105,7 +106,7 @@ class Truth:
     # Conversations
 
     def conversation(self, unit: str) -> Iterator[Record]:
-        listed, detail = self._listed[unit], self.world.detail(unit)
+        listed, detail = self._listed[unit], self._truth.detail(unit)
         row = shaped(
             {**listed, **{name: value for name, value in detail.items() if value is not None}},
             _CONVERSATION,
@@ -119,11 +120,11 @@ class Truth:
 
     @functools.lru_cache(maxsize=1)  # noqa: B019 (a truth lives as long as its test)
     def speakers(self, unit: str) -> list[Record]:
-        return self.world.interactions(unit)
+        return self._truth.interactions(unit)
 
     @functools.lru_cache(maxsize=1)  # noqa: B019
     def analysis(self, unit: str) -> Record:
-        return self.world.content_analysis(unit)
+        return self._truth.content_analysis(unit)
 
     def participants(self, unit: str) -> Iterator[Record]:
         for index, speaker in enumerate(self.speakers(unit)):
@@ -170,18 +171,18 @@ class Truth:
                 }
 
     def scorecards(self, unit: str) -> Iterator[Record]:
-        for index, card in enumerate(self.world.scorecards(unit)):
+        for index, card in enumerate(self._truth.scorecards(unit)):
             yield {"index": index, **shaped(card, _CARD, average_score=_number, rate_time=_time)}
 
     def scorecard_questions(self, unit: str) -> Iterator[Record]:
-        for place, card in enumerate(self.world.scorecards(unit)):
+        for place, card in enumerate(self._truth.scorecards(unit)):
             for index, question in enumerate(card["scorecard_questions"]):
                 about = {"scorecard_index": place, "scorecard_id": card["scorecard_id"], "index": index}
                 yield {**about, **shaped(question, _QUESTION, score=_number)}
 
     def comments(self, unit: str) -> Iterator[Record]:
         teams = self.sandbox.account.teams
-        for index, comment in enumerate(self.world.comments(unit)):
+        for index, comment in enumerate(self._truth.comments(unit)):
             users = [user for name in comment.users if (user := self.world.user(name))]
             yield {
                 "index": index,
@@ -206,7 +207,7 @@ class Truth:
         yield shaped(self._deals[unit], _DEAL)
 
     def deal_activities(self, unit: str) -> Iterator[Record]:
-        for index, activity in enumerate(self.world.activities(unit)):
+        for index, activity in enumerate(self._truth.activities(unit)):
             steps = activity.get("next_steps", [])
             yield {"deal_id": unit, "index": index, **shaped(activity, _ACTIVITY), "next_steps": steps}
 
@@ -230,7 +231,7 @@ class Truth:
             yield {"team_id": unit, "user_id": user.user_id, "email": user.email, **names}
 
     def playlists(self, unit: str) -> Iterator[Record]:
-        for playlist in self.world.playlists(unit):
+        for playlist in self._truth.playlists(unit):
             yield {"user_id": unit, **playlist}
 
     def _people(self) -> set[str]:

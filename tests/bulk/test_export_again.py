@@ -216,7 +216,7 @@ async def test_people_who_leave_a_team(tmp_path: Path) -> None:
 async def test_since_and_until_are_about_the_analysis(tmp_path: Path) -> None:
     """A period holds the conversations that were analysed in it, and later runs fill in what lies around it."""
     async with account(60) as (sandbox, zra):
-        times = sorted(row["iq_processed_time"] for row in sandbox.world.conversations() if row["iq_processed_time"])
+        times = sorted(row["iq_processed_time"] for row in sandbox.truth.conversations() if row["iq_processed_time"])
         since, until = _read(times[20]), _read(times[40])
         await zra.export(tmp_path, streams="conversations", since=since, until=until)
         found = [row["iq_processed_time"] for row in lines(tmp_path, "conversations")]
@@ -241,7 +241,7 @@ async def test_an_incremental_run_lists_little(tmp_path: Path) -> None:
         assert sandbox.stats.operations["GET /zra/conversations"] == 3
         second = await zra.export(tmp_path, streams="conversations")
         assert sandbox.stats.operations["GET /zra/conversations"] == 4
-        processed = [row["iq_processed_time"] for row in sandbox.world.conversations()]
+        processed = [row["iq_processed_time"] for row in sandbox.truth.conversations()]
         recent = [time for time in processed if time and _read(time) >= first.watermark - OVERLAP]
         assert second.units["conversation"].skipped == len(recent)
 

@@ -72,7 +72,7 @@ async def test_times_are_times(tmp_path: Path) -> None:
     """A column of times can be computed with."""
     async with account(10) as (sandbox, zra):
         await zra.export(tmp_path, streams="conversations")
-        first = min(row["meeting_start_time"] for row in sandbox.world.conversations())
+        first = min(row["meeting_start_time"] for row in sandbox.truth.conversations())
     path = (await to_parquet(tmp_path))["conversations"]
     found = query(f"SELECT strftime(min(meeting_start_time)::TIMESTAMP, '%Y-%m-%dT%H:%M:%SZ') FROM '{path}'")
     assert dict(schema(path))["meeting_start_time"] == "TIMESTAMP WITH TIME ZONE"

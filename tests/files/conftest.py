@@ -16,7 +16,7 @@ from zra_async.config import Transfers
 from zra_async.core.events import Event
 from zra_async.files import progress as progress_module
 from zra_async.sandbox import Sandbox
-from zra_async.sandbox.stored import StoredFile
+from zra_async.sandbox.world.stored import StoredFile
 
 MIB = 1024**2
 PART = 5 * MIB

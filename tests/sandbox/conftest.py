@@ -13,9 +13,9 @@ import aiohttp
 import pytest
 from yarl import URL
 
-from zra_async.sandbox.route import HANDLERS, Answer, Call
+from zra_async.sandbox.operations.route import HANDLERS, Answer, Call
 from zra_async.sandbox.server import Sandbox
-from zra_async.sandbox.table import ROWS
+from zra_async.sandbox.service.table import ROWS
 
 from .file_host import Host, running
 from .team_caller import Caller

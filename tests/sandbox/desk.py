@@ -7,13 +7,17 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-from zra_async.sandbox.account import Account, Options
+from zra_async.sandbox.api_error import ApiError
 from zra_async.sandbox.clock import Clock
-from zra_async.sandbox.pages import PageTokens
-from zra_async.sandbox.people import User
-from zra_async.sandbox.route import HANDLERS, Answer, ApiError, Call
-from zra_async.sandbox.teams import Teams
-from zra_async.sandbox.world import World
+from zra_async.sandbox.generated.people import User
+from zra_async.sandbox.operations.handlers import HANDLERS
+from zra_async.sandbox.operations.route import Answer, Call
+from zra_async.sandbox.options import Options
+from zra_async.sandbox.truth import Truth
+from zra_async.sandbox.world.account import Account
+from zra_async.sandbox.world.page_tokens import PageTokens
+from zra_async.sandbox.world.team_tree import Teams
+from zra_async.sandbox.world.world import World
 
 START = datetime(2026, 3, 10, 15, 30, tzinfo=UTC)
 
@@ -51,6 +55,7 @@ class Desk:
         self.clock = Clock(start, frozen=True)
         self.options = Options(**{"conversations": 60, "awkward": 0.0, **options})
         self.world = World(self.options, self.clock)
+        self.truth = Truth(self.world)
         self.files, self.events = Files(), Events()
         files: Any = self.files
         events: Any = self.events

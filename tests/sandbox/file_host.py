@@ -13,10 +13,11 @@ import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-from zra_async.sandbox.account import Options
+from zra_async.sandbox.api_error import ApiError
 from zra_async.sandbox.clock import Clock
-from zra_async.sandbox.files import Files
-from zra_async.sandbox.route import HANDLERS, ApiError, Call
+from zra_async.sandbox.operations.route import HANDLERS, Call
+from zra_async.sandbox.options import Options
+from zra_async.sandbox.world.file_store import Files
 
 VIDEO = b"\x00\x01moving pictures\r\n--almost a boundary\r\n" * 50
 

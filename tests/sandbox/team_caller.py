@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-from zra_async.sandbox.account import Options
+from zra_async.sandbox.api_error import ApiError
 from zra_async.sandbox.clock import Clock
-from zra_async.sandbox.pages import PageTokens
-from zra_async.sandbox.route import HANDLERS, ApiError, Call
-from zra_async.sandbox.teams import Team, Teams
-from zra_async.sandbox.world import World
+from zra_async.sandbox.generated.org_chart import Team
+from zra_async.sandbox.operations.route import HANDLERS, Call
+from zra_async.sandbox.options import Options
+from zra_async.sandbox.world.page_tokens import PageTokens
+from zra_async.sandbox.world.team_tree import Teams
+from zra_async.sandbox.world.world import World
 
 INVALID = (400, 5002, "Invalid parameters.")
 MISSING = (404, 5011, "Team not existing!")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.sandbox.desk import Desk
-from zra_async.sandbox.times import write_time
+from zra_async.sandbox.generated.times import write_time
 
 LIST, ONE = "/conversations", "/conversations/{conversationId}"
 OF_USER = "/users/{userId}/conversations"
@@ -154,7 +154,7 @@ async def test_recordings_of_any_length_have_consistent_analysis(seconds: int) -
     end = write_time(1_767_603_600 + seconds)
     names = [await add(desk, meeting_end_time=end) for _ in range(10)]
     for name in names:
-        row, found = await row_of(desk, name), desk.world.content_analysis(name)
+        row, found = await row_of(desk, name), desk.truth.content_analysis(name)
         assert row["duration_sec"] == seconds
         assert row["next_steps_count"] == len(found["next_steps"])
         assert row["engaging_questions_count"] == len(found["good_questions"])
@@ -284,8 +284,8 @@ async def test_a_meeting_is_added_once() -> None:
     assert await desk.refused("POST", OF_USER, {}, body, userId=user.user_id) == added
     await desk.answer("DELETE", ONE, conversationId=row["conversation_id"])
     assert (await desk.answer("POST", OF_USER, body=body, userId=user.user_id)).status == 201
-    known = next(iter(desk.world.conversations()))["meeting_uuid"]
-    generated = [each["meeting_uuid"] for each in desk.world.conversations()][-1]
+    known = next(iter(desk.truth.conversations()))["meeting_uuid"]
+    generated = [each["meeting_uuid"] for each in desk.truth.conversations()][-1]
     for meeting_uuid in (known, generated):
         refused = await desk.refused("POST", OF_USER, {}, {"meeting_uuid": meeting_uuid}, userId=user.user_id)
         assert refused[1] in (3315, 3319)

@@ -13,7 +13,7 @@ async def test_a_client_of_the_sandbox_is_ready_to_open() -> None:
     """``client()`` carries credentials, hosts and plan, so that the first call works."""
     async with Sandbox(conversations=5, plan="free") as sandbox, sandbox.client() as zra:
         listed = [conversation.conversation_id async for conversation in zra.conversations.list()]
-        assert listed == [row["conversation_id"] for row in sandbox.world.conversations()]
+        assert listed == [row["conversation_id"] for row in sandbox.truth.conversations()]
         assert "free" in repr(zra)
         assert sandbox.stats["MEDIUM"].rejected == 0
 

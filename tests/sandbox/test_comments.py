@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.sandbox.desk import Desk
-from zra_async.sandbox.times import write_time
+from zra_async.sandbox.generated.times import write_time
 
 LIST, ONE = "/conversations/{conversationId}/comments", "/conversations/{conversationId}/comments/{commentId}"
 
@@ -28,7 +28,7 @@ async def test_generated_comments_are_plausible() -> None:
     desk, seen = Desk(conversations=200), list[Any]()
     for each in desk.world.newest_first():
         found = await desk.every(LIST, "comments", {"page_size": "2"}, conversationId=each.conversation_id)
-        assert len(found) == len(desk.world.comments(each.conversation_id))
+        assert len(found) == len(desk.truth.comments(each.conversation_id))
         own = {comment["id"] for comment in found}
         for comment in found:
             user = desk.world.user(comment["user_email"])
@@ -82,7 +82,7 @@ async def test_generated_comments_can_be_changed_too() -> None:
 async def test_a_comment_belongs_to_one_conversation() -> None:
     """Under another conversation the same id is unknown."""
     desk = Desk()
-    names = [row["conversation_id"] for row in desk.world.conversations()]
+    names = [row["conversation_id"] for row in desk.truth.conversations()]
     made = await add(desk, names[0])
     refused = await desk.refused("DELETE", ONE, conversationId=names[1], commentId=made["id"])
     assert refused == (404, 1005, f"Comment does not exist: {made['id']}")
@@ -144,7 +144,7 @@ async def test_edits_are_checked() -> None:
 async def test_a_comment_is_an_event() -> None:
     """The event tells who wrote what about which conversation, whose id is percent-encoded."""
     desk = Desk()
-    name = next(row["conversation_id"] for row in desk.world.conversations() if row["conversation_id"].startswith("/"))
+    name = next(row["conversation_id"] for row in desk.truth.conversations() if row["conversation_id"].startswith("/"))
     made = await add(desk, name)
     event, body, more = desk.events.emitted[0]
     assert event == "revenue_accelerator.post_comment_completed"

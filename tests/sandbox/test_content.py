@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 
 from tests.sandbox.desk import Desk
-from zra_async.sandbox.awkward import NO_PARTICIPANTS, SILENT_SPEAKER
-from zra_async.sandbox.times import read_time
+from zra_async.sandbox.generated.awkward import NO_PARTICIPANTS, SILENT_SPEAKER
+from zra_async.sandbox.generated.times import read_time
 
 ONE = "/conversations/{conversationId}"
 ANALYSIS, INTERACTIONS, SCORECARDS = (f"{ONE}/{part}" for part in ("content_analysis", "interactions", "scorecards"))
 
 
 def ids(desk: Desk) -> list[str]:
-    return [row["conversation_id"] for row in desk.world.conversations()]
+    return [row["conversation_id"] for row in desk.truth.conversations()]
 
 
 @pytest.mark.parametrize("page_size", ["1", "30", "300"])
@@ -38,7 +38,7 @@ async def test_speech_is_whole_over_pages(page_size: str) -> None:
         assert [number for number, _, _ in items] == list(range(len(items)))
         truth = {
             int(item["item_id"]): (speaker["display_name"], item)
-            for speaker in desk.world.interactions(name)
+            for speaker in desk.truth.interactions(name)
             for item in speaker["transcripts"]
         }
         assert truth == {number: (who, item) for number, who, item in items}
@@ -85,7 +85,7 @@ async def test_each_type_of_analysis_is_a_part_of_all(analysis_type: str) -> Non
     """One type gives what `all` gives in its own field; findings stand under `analysis` then."""
     desk = Desk(conversations=12)
     for name in ids(desk):
-        whole = desk.world.content_analysis(name)
+        whole = desk.truth.content_analysis(name)
         body = await desk.get(ANALYSIS, {"analysis_type": analysis_type, "page_size": "300"}, conversationId=name)
         field = TYPES[analysis_type]
         wanted = "analysis" if field in ("topics", "next_steps", "good_questions", "indicators") else field
@@ -100,7 +100,7 @@ async def test_all_findings_are_whole_over_pages(page_size: str) -> None:
     desk = Desk(conversations=4)
     query = {"analysis_type": "all", "page_size": page_size}
     for name in ids(desk):
-        whole, merged = desk.world.content_analysis(name), dict[str, Any]()
+        whole, merged = desk.truth.content_analysis(name), dict[str, Any]()
         async for page in desk.pages(ANALYSIS, query, conversationId=name):
             assert page["deal_memo"] == whole["deal_memo"]
             assert "analysis" not in page
@@ -115,7 +115,7 @@ async def test_chapters_cover_the_conversation() -> None:
     """Chapters follow each other without gaps from the start to the end."""
     desk = Desk(conversations=10)
     for conversation in desk.world.newest_first():
-        chapters = desk.world.content_analysis(conversation.conversation_id)["smart_chapters"]
+        chapters = desk.truth.content_analysis(conversation.conversation_id)["smart_chapters"]
         assert read_time(chapters[0]["start_time"]) == conversation.start
         assert read_time(chapters[-1]["end_time"]) == conversation.start + conversation.duration
         for first, second in itertools.pairwise(chapters):
@@ -126,8 +126,8 @@ async def test_playbook_sources_quote_the_transcript() -> None:
     """A source names an utterance by its item id, with the place in the recording."""
     desk, quoted = Desk(conversations=10), 0
     for name in ids(desk):
-        items = {i["item_id"]: i for speaker in desk.world.interactions(name) for i in speaker["transcripts"]}
-        for playbook in desk.world.content_analysis(name)["playbooks"]:
+        items = {i["item_id"]: i for speaker in desk.truth.interactions(name) for i in speaker["transcripts"]}
+        for playbook in desk.truth.content_analysis(name)["playbooks"]:
             for source in (source for each in playbook["elements"] for source in each["answer"]["sources"]):
                 assert source["text"] == items[source["item_id"]]["text"]
                 hours, minutes, seconds = source["start_time"].split(":")
@@ -153,7 +153,7 @@ async def test_scorecards_agree_with_their_questions() -> None:
     desk, cards = Desk(), 0
     for name in ids(desk):
         found = await desk.every(SCORECARDS, "scorecards", {"page_size": "1"}, conversationId=name)
-        assert found == desk.world.scorecards(name)
+        assert found == desk.truth.scorecards(name)
         for card in found:
             scores = [question["score"] for question in card["scorecard_questions"]]
             assert card["average_score"] == round(sum(scores) / len(scores), 2)

@@ -8,8 +8,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from zra_async.sandbox.handlers import HANDLERS, MODULES
-from zra_async.sandbox.table import ROWS
+from zra_async.sandbox.operations.handlers import HANDLERS, MODULES
+from zra_async.sandbox.service.table import ROWS
 
 from .conftest import Start
 from .scenes import OPERATIONS, perform, stage, strict

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.sandbox.desk import Desk
-from zra_async.sandbox import scan
-from zra_async.sandbox.conversation import participants
-from zra_async.sandbox.times import read_time, write_time
+from zra_async.sandbox.generated.conversation import participants
+from zra_async.sandbox.generated.times import read_time, write_time
+from zra_async.sandbox.operations import scan
 
 LIST, ONE = "/conversations", "/conversations/{conversationId}"
 UNKNOWN = "//AAAAAAAAAAAAAAAAAAAA==,1600000000000"
@@ -27,7 +27,7 @@ async def test_pages_give_every_conversation_once(page_size: str) -> None:
     desk = Desk()
     pages = [page async for page in desk.pages(LIST, {"page_size": page_size})]
     rows = [row for page in pages for row in page["conversations"]]
-    assert rows == list(desk.world.conversations())
+    assert rows == list(desk.truth.conversations())
     assert len(pages) == -(-60 // int(page_size))
     starts = [row["meeting_start_time"] for row in rows]
     assert starts == sorted(starts, reverse=True)
@@ -47,17 +47,17 @@ async def test_the_answer_tells_the_period() -> None:
     body = await desk.get(LIST, {"from": "2025-06-01T00:00:00Z", "to": "2025-06-30T00:00:00Z"})
     assert (body["from"], body["to"]) == ("2025-06-01T00:00:00Z", "2025-06-30T00:00:00Z")
     body = await desk.get(LIST)
-    assert body["from"] < min(row["meeting_start_time"] for row in desk.world.conversations())
+    assert body["from"] < min(row["meeting_start_time"] for row in desk.truth.conversations())
     assert body["to"] == write_time(desk.clock.time())
 
 
 def _truth(desk: Desk, query: dict[str, str]) -> list[str]:
     """Filter the whole account by the plainest reading of a query."""
-    world, found = desk.world, list[str]()
-    for row in world.conversations():
+    world, truth, found = desk.world, desk.truth, list[str]()
+    for row in truth.conversations():
         conversation = world.find(row["conversation_id"])
         assert conversation
-        analysis = world.content_analysis(row["conversation_id"])
+        analysis = truth.content_analysis(row["conversation_id"])
         heard = {item["indicator_id"] for each in analysis["indicators"] for item in each["section"]}
         labels = {item["label"] for each in analysis["topics"] for item in each["section"]}
         people = {person.user_id for person in participants(conversation, world.users)}
@@ -71,7 +71,7 @@ def _truth(desk: Desk, query: dict[str, str]) -> list[str]:
             row[callouts[query.get("callout_type", "")]] > 0,
             query.get("indicator_id") in (None, *heard),
             query.get("mentioned_topic_id") in (None, *labels),
-            query.get("scored") in (None, str(bool(world.scorecards(row["conversation_id"]))).lower()),
+            query.get("scored") in (None, str(bool(truth.scorecards(row["conversation_id"]))).lower()),
             query.get("from", "0") <= row[field] <= query.get("to", "9"),
             "team_id" not in query or row["host_id"] in (desk.account.teams.member_ids(query["team_id"]) or set()),
         ]
@@ -118,7 +118,7 @@ async def test_bounds_are_inclusive(period_type: str) -> None:
     """A conversation at exactly `from` or `to` is in the list, one second further it is not."""
     desk = Desk()
     field = {"meetingStartTime": "meeting_start_time", "iqProcessedTime": "iq_processed_time"}[period_type]
-    row = list(desk.world.conversations())[30]
+    row = list(desk.truth.conversations())[30]
     seconds = read_time(row[field]) or 0
     query = {"period_type": period_type}
     for low, high, expected in ((0, 0, True), (1, 1, False), (-1, -1, False), (-1, 0, True), (0, 1, True)):
@@ -167,7 +167,7 @@ async def test_a_rare_filter_gives_short_pages_that_go_on(monkeypatch: pytest.Mo
 async def test_changes_between_pages_neither_double_nor_hide_the_others() -> None:
     """While one reads, another deletes and adds: every conversation that was there all the time is read once."""
     desk = Desk()
-    before = names(list(desk.world.conversations()))
+    before = names(list(desk.truth.conversations()))
     pages = desk.pages(LIST, {"page_size": "10"})
     read = names((await anext(pages))["conversations"])
     await desk.answer("DELETE", ONE, conversationId=before[3])
@@ -192,7 +192,7 @@ async def _add(desk: Desk, start: str, **fields: Any) -> str:
 async def test_detail_agrees_with_the_list() -> None:
     """What a row and the full information share is the same in both."""
     desk = Desk()
-    for row in desk.world.conversations():
+    for row in desk.truth.conversations():
         detail = await desk.get(ONE, conversationId=row["conversation_id"])
         shared = row.keys() & detail.keys()
         assert len(shared) > 10
@@ -204,7 +204,7 @@ async def test_detail_agrees_with_the_list() -> None:
 async def test_most_recordings_can_be_downloaded() -> None:
     """Every meeting and some phone calls have a link, in both fields that the reference knows; others have none."""
     desk = Desk()
-    details = [await desk.get(ONE, conversationId=name) for name in names(list(desk.world.conversations()))]
+    details = [await desk.get(ONE, conversationId=name) for name in names(list(desk.truth.conversations()))]
     assert all(detail.get("recording_download_url") == detail.get("downloadUrl") for detail in details)
     meetings = [detail for detail in details if detail["conversation_type"] == "meeting"]
     assert all("recording_download_url" in detail for detail in meetings)
@@ -214,19 +214,19 @@ async def test_most_recordings_can_be_downloaded() -> None:
 async def test_the_truth_for_tests_is_what_the_calls_answer() -> None:
     """`World.detail` is the answer of the call, but for the links that expire."""
     desk = Desk()
-    for name in names(list(desk.world.conversations())):
+    for name in names(list(desk.truth.conversations())):
         detail = await desk.get(ONE, conversationId=name)
         links = {"recording_download_url", "downloadUrl"}
-        assert {key: value for key, value in detail.items() if key not in links} == desk.world.detail(name)
+        assert {key: value for key, value in detail.items() if key not in links} == desk.truth.detail(name)
     with pytest.raises(KeyError):
-        desk.world.detail(UNKNOWN)
+        desk.truth.detail(UNKNOWN)
 
 
 async def test_a_deleted_conversation_is_gone_everywhere() -> None:
     """After a deletion every path answers 404/1005, and no list has the conversation."""
     desk = Desk()
-    deal = next(row["deal_id"] for row in desk.world.conversations() if "deal_id" in row)
-    name = desk.world.activities(deal)[0].get("conversation_id") or desk.world.activities(deal)[-1]["conversation_id"]
+    deal = next(row["deal_id"] for row in desk.truth.conversations() if "deal_id" in row)
+    name = desk.truth.activities(deal)[0].get("conversation_id") or desk.truth.activities(deal)[-1]["conversation_id"]
     assert (await desk.answer("DELETE", ONE, conversationId=name)).status == 204
     assert name not in names(await desk.every(LIST, "conversations"))
     assert name not in names(await desk.every(LIST, "conversations", {"deal_id": deal}))
@@ -239,14 +239,14 @@ async def test_a_deleted_conversation_is_gone_everywhere() -> None:
         assert (status, code) == (404, 1005)
         assert message.removesuffix(".") == f"Conversation does not exist: {name}"
     assert (await desk.get("/deals/{dealId}", dealId=deal))["number_of_conversations"] == sum(
-        row.get("deal_id") == deal for row in desk.world.conversations()
+        row.get("deal_id") == deal for row in desk.truth.conversations()
     )
 
 
 async def test_a_conversation_gets_another_host() -> None:
     """The new host is in the list, in the information and in the filters, named by id or by address."""
     desk = Desk()
-    name = names(list(desk.world.conversations()))[0]
+    name = names(list(desk.truth.conversations()))[0]
     licensed = [user for user in desk.world.users if user.licensed]
     for host, key in ((licensed[5], licensed[5].user_id), (licensed[6], licensed[6].email)):
         answer = await desk.answer("PATCH", f"{ONE}/update_host", body={"new_host_id": key}, conversationId=name)
@@ -259,7 +259,7 @@ async def test_a_conversation_gets_another_host() -> None:
 async def test_a_new_host_must_be_a_licensed_user() -> None:
     """The four refusals of the operation."""
     desk = Desk()
-    name, path = names(list(desk.world.conversations()))[0], f"{ONE}/update_host"
+    name, path = names(list(desk.truth.conversations()))[0], f"{ONE}/update_host"
     unlicensed = next(user for user in desk.world.users if not user.licensed)
 
     async def refused(body: Any, conversation_id: str = name) -> tuple[int, int, str]:

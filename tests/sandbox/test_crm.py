@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from zra_async.sandbox.account import Options
+from zra_async.sandbox.api_error import ApiError
 from zra_async.sandbox.clock import Clock
-from zra_async.sandbox.crm import Crm
-from zra_async.sandbox.route import HANDLERS, ApiError, Call
+from zra_async.sandbox.operations.route import HANDLERS, Call
+from zra_async.sandbox.options import Options
+from zra_async.sandbox.world.crm_store import Crm
 
 STAGES = [
     {"stage_name": "Prospecting", "stage_type": "OPEN"},

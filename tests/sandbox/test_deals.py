@@ -22,7 +22,7 @@ async def test_pages_give_every_deal_once(page_size: str) -> None:
     desk = Desk(conversations=200)
     pages = [page async for page in desk.pages(LIST, {"page_size": page_size})]
     rows = [row for page in pages for row in page["deals"]]
-    truth = list(desk.world.deals())
+    truth = list(desk.truth.deals())
     assert names(rows) == names(truth)
     assert len(rows) == len(set(names(rows))) > 50
     assert len(pages) == -(-len(rows) // int(page_size))
@@ -34,13 +34,13 @@ async def test_pages_give_every_deal_once(page_size: str) -> None:
 async def test_the_information_agrees_with_the_conversations() -> None:
     """Counts and times in a deal are those of its conversations and threads."""
     desk = Desk(conversations=200)
-    rows = list(desk.world.conversations())
-    for deal in desk.world.deals():
+    rows = list(desk.truth.conversations())
+    for deal in desk.truth.deals():
         assert await desk.get(ONE, dealId=deal["deal_id"]) == deal
         own = [row for row in rows if row.get("deal_id") == deal["deal_id"]]
         assert deal["number_of_conversations"] == len(own)
         found = await desk.every(ACTIVITIES, "activities", {"page_size": "2"}, dealId=deal["deal_id"])
-        assert found == desk.world.activities(deal["deal_id"])
+        assert found == desk.truth.activities(deal["deal_id"])
         assert {a["conversation_id"] for a in found if "conversation_id" in a} == {
             row["conversation_id"] for row in own
         }
@@ -75,7 +75,7 @@ QUERIES: list[tuple[dict[str, str], Callable[[Any], bool]]] = [
 async def test_filters_really_filter(query: dict[str, str], matches: Callable[[Any], bool]) -> None:
     """A filtered list is what the plainest reading of all deals gives, over many pages."""
     desk = Desk(conversations=400)
-    expected = [deal["deal_id"] for deal in desk.world.deals() if matches(deal)]
+    expected = [deal["deal_id"] for deal in desk.truth.deals() if matches(deal)]
     assert names(await desk.every(LIST, "deals", query | {"page_size": "7"})) == expected
     assert expected
 
@@ -83,7 +83,7 @@ async def test_filters_really_filter(query: dict[str, str], matches: Callable[[A
 async def test_deals_of_an_owner_and_of_a_team() -> None:
     """An owner is named by id or by address; a team stands for its members."""
     desk = Desk(conversations=400)
-    deals = list(desk.world.deals())
+    deals = list(desk.truth.deals())
     owner = desk.world.user(deals[5]["owner_id"])
     assert owner
     expected = [deal["deal_id"] for deal in deals if deal["owner_email"] == owner.email]
@@ -130,8 +130,8 @@ def busy(desk: Desk) -> str:
     """Find a deal with several conversations and e-mail threads."""
     return next(
         deal["deal_id"]
-        for deal in desk.world.deals()
-        if {"email", "meeting", "call"} <= {a["activity_type"] for a in desk.world.activities(deal["deal_id"])}
+        for deal in desk.truth.deals()
+        if {"email", "meeting", "call"} <= {a["activity_type"] for a in desk.truth.activities(deal["deal_id"])}
     )
 
 
@@ -139,7 +139,7 @@ async def test_activities_are_filtered() -> None:
     """By a part of the topic, and by what was found in conversations, which leaves the threads out."""
     desk = Desk(conversations=400)
     deal = busy(desk)
-    every = desk.world.activities(deal)
+    every = desk.truth.activities(deal)
     threads = [activity for activity in every if activity["activity_type"] == "email"]
     assert await desk.every(ACTIVITIES, "activities", {"conversation_topic": "RE: "}, dealId=deal) == threads
     indicator = desk.world.catalogue.indicators[3].indicator_id
@@ -163,7 +163,7 @@ async def test_a_conversation_is_taken_out_of_its_deal() -> None:
     desk = Desk(conversations=400)
     deal = busy(desk)
     before = await desk.get(ONE, dealId=deal)
-    name = next(a["conversation_id"] for a in desk.world.activities(deal) if "conversation_id" in a)
+    name = next(a["conversation_id"] for a in desk.truth.activities(deal) if "conversation_id" in a)
     assert (await desk.answer("DELETE", ACTIVITIES, {"conversation_id": name}, dealId=deal)).status == 204
     assert "deal" not in await desk.get("/conversations/{conversationId}", conversationId=name)
     assert name not in {a.get("conversation_id") for a in await desk.every(ACTIVITIES, "activities", dealId=deal)}
@@ -181,7 +181,7 @@ async def test_a_thread_is_taken_out_of_its_deal() -> None:
     """Named by its message id it is gone, once."""
     desk = Desk(conversations=400)
     deal = busy(desk)
-    name = next(a["message_ids"] for a in desk.world.activities(deal) if "message_ids" in a)
+    name = next(a["message_ids"] for a in desk.truth.activities(deal) if "message_ids" in a)
     assert (await desk.answer("DELETE", ACTIVITIES, {"message_id": name}, dealId=deal)).status == 204
     assert name not in {a.get("message_ids") for a in await desk.every(ACTIVITIES, "activities", dealId=deal)}
     refused = await desk.refused("DELETE", ACTIVITIES, {"message_id": name}, dealId=deal)
@@ -199,6 +199,6 @@ async def test_exactly_one_activity_is_named(query: dict[str, str]) -> None:
 async def test_conversations_of_other_deals_cannot_be_taken_out() -> None:
     """A conversation is an activity of its own deal only."""
     desk = Desk(conversations=400)
-    row = next(row for row in desk.world.conversations() if row.get("deal_id") not in (None, busy(desk)))
+    row = next(row for row in desk.truth.conversations() if row.get("deal_id") not in (None, busy(desk)))
     refused = await desk.refused("DELETE", ACTIVITIES, {"conversation_id": row["conversation_id"]}, dealId=busy(desk))
     assert refused[:2] == (404, 1005)

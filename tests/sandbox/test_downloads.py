@@ -6,10 +6,10 @@ import hashlib
 
 import pytest
 
-from zra_async.sandbox.account import Options
 from zra_async.sandbox.clock import Clock
-from zra_async.sandbox.downloads import content_range
-from zra_async.sandbox.files import Files
+from zra_async.sandbox.options import Options
+from zra_async.sandbox.world.downloads import content_range
+from zra_async.sandbox.world.file_store import Files
 
 from .file_host import VIDEO, Host
 

@@ -15,8 +15,8 @@ import aiohttp
 import pytest
 
 from zra_async.sandbox.clock import Clock
-from zra_async.sandbox.faults import Fault, Faults
-from zra_async.sandbox.route import HANDLERS, Answer, Call
+from zra_async.sandbox.faults.faults import Fault, Faults
+from zra_async.sandbox.operations.route import HANDLERS, Answer, Call
 
 from .conftest import Start
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zra_async.sandbox.multipart import Form
+from zra_async.sandbox.operations.multipart import Form
 
 from .file_host import VIDEO, Host
 

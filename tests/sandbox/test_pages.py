@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zra_async.sandbox.api_error import ApiError
 from zra_async.sandbox.clock import Clock
-from zra_async.sandbox.pages import PageTokens, Window
-from zra_async.sandbox.route import ApiError, Call
+from zra_async.sandbox.operations.route import Call
+from zra_async.sandbox.world.page_tokens import PageTokens, Window
 
 START = datetime(2026, 3, 1, tzinfo=UTC)
 

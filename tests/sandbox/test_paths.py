@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zra_async.sandbox.paths import Paths
-from zra_async.sandbox.route import ApiError
-from zra_async.sandbox.table import ROWS
+from zra_async.sandbox.api_error import ApiError
+from zra_async.sandbox.service.paths import Paths
+from zra_async.sandbox.service.table import ROWS
 
 OPERATIONS = json.loads((Path(__file__).parents[1] / "contract" / "operations.json").read_text())
 PATHS = Paths(ROWS)

@@ -23,9 +23,9 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from zra_async.sandbox.clock import Clock
-from zra_async.sandbox.crm_schema import read_registration
-from zra_async.sandbox.intake import Received
 from zra_async.sandbox.server import Sandbox
+from zra_async.sandbox.world.crm_schema import read_registration
+from zra_async.sandbox.world.intake import Received
 
 from .scenes import strict, twice
 
@@ -68,13 +68,13 @@ def new_sandbox() -> Sandbox:
 def living() -> dict[str, list[Any]]:
     """Values that mean something in the account, by the name of a parameter or field, besides some that do not."""
     sandbox = new_sandbox()
-    world = sandbox.world
-    conversations = sorted((row["conversation_id"] for row in world.conversations()), key=lambda name: "/" in name)
+    world, truth = sandbox.world, sandbox.truth
+    conversations = sorted((row["conversation_id"] for row in truth.conversations()), key=lambda name: "/" in name)
     conversations = [*conversations[:3], *conversations[-3:], *conversations[3:-3]]
-    comments = [comment.comment_id for name in conversations[:5] for comment in world.comments(name)][:4]
+    comments = [comment.comment_id for name in conversations[:5] for comment in truth.comments(name)][:4]
     users = [user.user_id for user in world.users[:3]] + ["unknown"]
     teams = [team.team_id for team in sandbox.account.teams.all()[:4]] + ["unknown"]
-    deals = [deal["deal_id"] for _, deal in zip(range(3), world.deals(), strict=False)] + ["unknown"]
+    deals = [deal["deal_id"] for _, deal in zip(range(3), truth.deals(), strict=False)] + ["unknown"]
     good_times = ["2026-01-02T00:00:00Z"]
     times = ["2025-01-01T00:00:00Z", "2026-02-01T00:00:00Z", "nonsense"]
     task = sandbox.account.crm.submit("accounts", [])

@@ -13,10 +13,11 @@ from typing import Any
 import aiohttp
 import pytest
 
-from zra_async.sandbox.account import OptionFields, Options
+from zra_async.sandbox.api_error import ApiError
 from zra_async.sandbox.clock import Clock
-from zra_async.sandbox.faults import Fault
-from zra_async.sandbox.route import HANDLERS, Answer, ApiError, Call
+from zra_async.sandbox.faults.faults import Fault
+from zra_async.sandbox.operations.route import HANDLERS, Answer, Call
+from zra_async.sandbox.options import OptionFields, Options
 from zra_async.sandbox.server import Sandbox
 
 from .conftest import Plain, Start

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.sandbox.desk import Desk
-from zra_async.sandbox.times import write_time
+from zra_async.sandbox.generated.times import write_time
 
 INDICATORS, MEETINGS, PLAYLISTS = "/settings/indicators", "/scheduled", "/users/{userId}/conversations/playlists"
 
@@ -31,8 +31,8 @@ async def test_indicators_are_those_that_conversations_mention() -> None:
     """Every indicator found in a conversation is one of the settings, under the same name."""
     desk = Desk()
     names = {each["id"]: each["name"] for each in await desk.every(INDICATORS, "indicators")}
-    for row in desk.world.conversations():
-        for each in desk.world.content_analysis(row["conversation_id"])["indicators"]:
+    for row in desk.truth.conversations():
+        for each in desk.truth.content_analysis(row["conversation_id"])["indicators"]:
             for item in each["section"]:
                 assert names[item["indicator_id"]] == item["indicator_name"]
                 assert item["key_word"] in item["utterance"]
@@ -42,7 +42,7 @@ async def test_playlists_are_filtered() -> None:
     """By type, by being followed, by their creator; `false` does not filter."""
     desk, seen = Desk(), list[Any]()
     for user in desk.world.users:
-        every = desk.world.playlists(user.user_id)
+        every = desk.truth.playlists(user.user_id)
         assert await desk.every(PLAYLISTS, "playlists", {"page_size": "2"}, userId=user.email) == every
         assert sum(playlist["type"] == "Favorite" for playlist in every) == 1
         tests = {
@@ -66,14 +66,14 @@ async def test_playlists_of_nobody_are_refused() -> None:
     desk = Desk()
     assert await desk.refused("GET", PLAYLISTS, userId="x") == (404, 1001, "User ID does not exist: x")
     assert await desk.refused("GET", PLAYLISTS, {"type": "x"}, userId="me") == (400, 1001, "Invalid request param")
-    assert await desk.every(PLAYLISTS, "playlists", userId="me") == desk.world.playlists(desk.me.user_id)
+    assert await desk.every(PLAYLISTS, "playlists", userId="me") == desk.truth.playlists(desk.me.user_id)
 
 
 async def test_meetings_are_paged_and_filtered() -> None:
     """Scheduled meetings come in the order of their start, by user, platform and period."""
     desk = Desk(conversations=2000)
     every = await desk.every(MEETINGS, "meetings", {"page_size": "7"})
-    assert every == list(desk.world.scheduled())
+    assert every == list(desk.truth.scheduled())
     assert len(every) == 100
     starts = [meeting["start_time"] for meeting in every]
     assert starts == sorted(starts)
@@ -93,7 +93,7 @@ async def test_meetings_are_paged_and_filtered() -> None:
 
 async def test_external_meetings_have_no_host() -> None:
     """An external meeting lacks its host, or has none as null where records are awkward."""
-    plain, odd = list(Desk().world.scheduled()), list(Desk(awkward=1.0).world.scheduled())
+    plain, odd = list(Desk().truth.scheduled()), list(Desk(awkward=1.0).truth.scheduled())
     assert {"host_id" in meeting for meeting in plain if meeting["external"]} == {False}
     assert {meeting["host_id"] for meeting in odd if meeting["external"]} == {None}
     assert all(meeting["host_id"] == meeting["user_id"] for meeting in plain if not meeting["external"])

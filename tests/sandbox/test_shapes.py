@@ -10,7 +10,7 @@ import jsonschema
 import pytest
 
 from tests.sandbox.desk import Desk
-from zra_async.sandbox.times import read_time
+from zra_async.sandbox.generated.times import read_time
 
 OPERATIONS = json.loads((Path(__file__).parents[1] / "contract" / "operations.json").read_text())
 CONVERSATION = "/conversations/{conversationId}"
@@ -75,14 +75,14 @@ def seen(body: Any) -> set[str]:
 
 async def answers(desk: Desk, template: str, *, legacy: bool) -> list[Any]:
     """Read every answer an operation has in a small account."""
-    world = desk.world
+    truth = desk.truth
     paths: list[dict[str, str]] = [{}]
     if "{conversationId}" in template:
-        paths = [{"conversationId": row["conversation_id"]} for row in world.conversations()]
+        paths = [{"conversationId": row["conversation_id"]} for row in truth.conversations()]
     elif "{dealId}" in template:
-        paths = [{"dealId": deal["deal_id"]} for deal in world.deals()]
+        paths = [{"dealId": deal["deal_id"]} for deal in truth.deals()]
     elif "{userId}" in template:
-        paths = [{"userId": user.user_id} for user in world.users]
+        paths = [{"userId": user.user_id} for user in desk.world.users]
     queries = [{"analysis_type": name} for name in TYPES[: 5 if legacy else 8]] if "analysis" in template else [{}]
     if template not in LISTS:
         return [await desk.get(template, legacy=legacy, **path) for path in paths]
@@ -131,14 +131,15 @@ async def test_awkward_records_break_the_schema(template: str, what: str) -> Non
 async def test_awkward_records_within_the_schema() -> None:
     """Participants may be absent, speakers silent, times empty, texts long or odd, and names left out."""
     desk = Desk(conversations=80, awkward=1.0)
-    rows, world = list(desk.world.conversations()), desk.world
+    truth = desk.truth
+    rows = list(truth.conversations())
     speakers = [await desk.get(f"{CONVERSATION}/interactions", conversationId=row["conversation_id"]) for row in rows]
     assert any("participants" not in body for body in speakers)
-    last_pages = [world.interactions(row["conversation_id"]) for row in rows]
+    last_pages = [truth.interactions(row["conversation_id"]) for row in rows]
     assert any("transcripts" not in speaker for page in last_pages for speaker in page)
     assert any(row.get("iq_processed_time") == "" for row in rows)
     assert any(len(row["conversation_topic"]) > 2000 for row in rows)
-    summaries = [world.detail(row["conversation_id"]).get("summary", "") for row in rows]
+    summaries = [truth.detail(row["conversation_id"]).get("summary", "") for row in rows]
     assert 100_000 < max(map(len, summaries)) < 1_000_000
     assert any("\u2028" in row["conversation_topic"] for row in rows)
     assert any("engagement_score" not in row for row in rows)

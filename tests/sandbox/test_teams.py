@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from zra_async.sandbox.route import HANDLERS, ApiError
-from zra_async.sandbox.teams import Team
+from zra_async.sandbox.api_error import ApiError
+from zra_async.sandbox.generated.org_chart import Team
+from zra_async.sandbox.operations.route import HANDLERS
 
 from .team_caller import INVALID, MISSING, Caller
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from zra_async.sandbox.clock import Clock
-from zra_async.sandbox.table import CLASSIC_SCOPES, GRANULAR_SCOPES
+from zra_async.sandbox.service.table import CLASSIC_SCOPES, GRANULAR_SCOPES
 
 from .conftest import Plain, Start
 

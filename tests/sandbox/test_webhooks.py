@@ -18,7 +18,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from zra_async.sandbox.clock import Clock
-from zra_async.sandbox.webhooks import Webhooks
+from zra_async.sandbox.world.webhooks import Webhooks
 
 from .conftest import Start
 
@@ -243,7 +243,7 @@ async def test_what_happens_in_the_account_is_posted(start: Start, receiver: Rec
         assert reply.status < 300, reply.content
         return reply.body if reply.content else None
 
-    rows = list(plain.sandbox.world.conversations())
+    rows = list(plain.sandbox.truth.conversations())
     commented = quote(quote(rows[0]["conversation_id"], safe=""), safe="")
     await do("POST", f"/zra/conversations/{commented}/comments", comment="well done")
     await emitted.drain()
@@ -257,7 +257,7 @@ async def test_what_happens_in_the_account_is_posted(start: Start, receiver: Rec
     clock.advance(60)
     await emitted.drain()
 
-    for deal in plain.sandbox.world.deals():
+    for deal in plain.sandbox.truth.deals():
         listed = await do("GET", f"/zra/deals/{quote(deal['deal_id'])}/activities")
         ids = [item["conversation_id"] for item in listed["activities"] if item.get("conversation_id")]
         if ids:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zra_async.sandbox.clock import NANOSECONDS, Clock
-from zra_async.sandbox.windows import DAY, LIMITS, UNCHECKED_STAMPS, Limit, Windows
+from zra_async.sandbox.service.windows import DAY, LIMITS, UNCHECKED_STAMPS, Limit, Windows
 
 from .conftest import Plain, Start
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.sandbox.desk import START, Desk
-from zra_async.sandbox.conversation import bits
-from zra_async.sandbox.ids import ConversationIds, DealIds, meeting_uuid
-from zra_async.sandbox.times import History, read_time, write_offset, write_time
-from zra_async.sandbox.transcripts import Transcript
+from zra_async.sandbox.generated.conversation import bits
+from zra_async.sandbox.generated.ids import ConversationIds, DealIds, meeting_uuid
+from zra_async.sandbox.generated.times import History, read_time, write_offset, write_time
+from zra_async.sandbox.generated.transcripts import Transcript
 
 SIZES = [0, 1, 5, 14, 15, 16, 119, 120, 121, 500, 12_345]
 
@@ -22,23 +22,23 @@ SIZES = [0, 1, 5, 14, 15, 16, 119, 120, 121, 500, 12_345]
 def test_one_seed_makes_one_account() -> None:
     """Two accounts of one seed are equal in everything, one of another seed shares no conversation."""
     first, second, other = Desk(seed=3), Desk(seed=3), Desk(seed=4)
-    assert list(first.world.conversations()) == list(second.world.conversations())
-    assert list(first.world.deals()) == list(second.world.deals())
-    ids = {row["conversation_id"] for row in first.world.conversations()}
-    assert ids.isdisjoint(row["conversation_id"] for row in other.world.conversations())
+    assert list(first.truth.conversations()) == list(second.truth.conversations())
+    assert list(first.truth.deals()) == list(second.truth.deals())
+    ids = {row["conversation_id"] for row in first.truth.conversations()}
+    assert ids.isdisjoint(row["conversation_id"] for row in other.truth.conversations())
 
 
 def test_a_restart_on_the_same_day_finds_the_same_account() -> None:
     """The hour at which the clock starts changes nothing, so that a restarted sandbox can be resumed on."""
     morning = Desk(datetime(2026, 3, 10, 0, 0, 1, tzinfo=UTC))
     evening = Desk(datetime(2026, 3, 10, 23, 59, tzinfo=UTC))
-    assert list(morning.world.conversations()) == list(evening.world.conversations())
+    assert list(morning.truth.conversations()) == list(evening.truth.conversations())
 
 
 def test_ids_stay_the_same_on_another_day() -> None:
     """The days move the times, never the ids."""
     today, next_year = Desk(), Desk(datetime(2027, 3, 10, tzinfo=UTC))
-    ids = [[row["conversation_id"] for row in desk.world.conversations()] for desk in (today, next_year)]
+    ids = [[row["conversation_id"] for row in desk.truth.conversations()] for desk in (today, next_year)]
     assert ids[0] == ids[1]
 
 
@@ -79,7 +79,7 @@ _WORLD = Desk().world
 
 def test_ids_need_careful_quoting() -> None:
     """Even a small account has ids that begin with a slash, with two, with a plus, and plain hex ones."""
-    ids = [row["conversation_id"] for row in Desk(conversations=20).world.conversations()]
+    ids = [row["conversation_id"] for row in Desk(conversations=20).truth.conversations()]
     assert any(name.startswith("//") for name in ids)
     assert any(name.startswith("/") and not name.startswith("//") for name in ids)
     assert any(name.startswith("+") for name in ids)
@@ -90,7 +90,7 @@ def test_ids_need_careful_quoting() -> None:
 def test_ids_of_other_accounts_and_altered_ids_are_unknown() -> None:
     """An id is found only if every character is right."""
     desk, other = Desk(seed=1), Desk(seed=2)
-    for row in desk.world.conversations():
+    for row in desk.truth.conversations():
         name = row["conversation_id"]
         assert desk.world.find(name)
         assert other.world.find(name) is None
@@ -184,9 +184,9 @@ def test_analysis_agrees_with_the_row() -> None:
     """Counts in the list are those of the findings, and every finding is in the transcript."""
     desk = Desk()
     catalogue = desk.world.catalogue
-    for row in desk.world.conversations():
+    for row in desk.truth.conversations():
         name = row["conversation_id"]
-        found = desk.world.content_analysis(name)
+        found = desk.truth.content_analysis(name)
         assert len(found["good_questions"]) == row["engaging_questions_count"]
         assert len(found["next_steps"]) == row["next_steps_count"]
         conversation = desk.world.find(name)
@@ -195,7 +195,7 @@ def test_analysis_agrees_with_the_row() -> None:
         assert {item["indicator_id"] for each in found["indicators"] for item in each["section"]} == heard
         spoken = {
             (item["start_time"], item["text"])
-            for speaker in desk.world.interactions(name)
+            for speaker in desk.truth.interactions(name)
             for item in speaker["transcripts"]
         }
         for field in ("topics", "next_steps", "good_questions", "indicators"):

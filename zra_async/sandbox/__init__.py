@@ -6,9 +6,9 @@
 Everything in it follows from the seed; `Options` lists what can be set, `Fault` what can be made to go wrong.
 """
 
-from zra_async.sandbox.account import Options
 from zra_async.sandbox.clock import Clock
-from zra_async.sandbox.faults import Fault, Faults
+from zra_async.sandbox.faults.faults import Fault, Faults
+from zra_async.sandbox.options import Options
 from zra_async.sandbox.server import Sandbox
 
 __all__ = ["Clock", "Fault", "Faults", "Options", "Sandbox"]

@@ -6,21 +6,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 from aiohttp import web
 
-from zra_async.sandbox.answers import json_response
-from zra_async.sandbox.faults import parse_faults
+from zra_async.sandbox.faults.faults import parse_faults
+from zra_async.sandbox.service.answers import json_response
 
 if TYPE_CHECKING:
-    from zra_async.sandbox.server import Sandbox
+    from zra_async.sandbox.clock import Clock
+    from zra_async.sandbox.faults.faults import Faults
+    from zra_async.sandbox.service.stats import Stats
 
 PREFIX = "/_sandbox"
 
 
-def control_routes(sandbox: Sandbox) -> list[web.RouteDef]:
+class Controlled(Protocol):
+    """The parts of a sandbox that another process may read and change."""
+
+    clock: Clock
+    faults: Faults
+    stats: Stats
+
+    def revoke_tokens(self) -> None:
+        """Kill every access token."""
+        ...
+
+
+def control_routes(sandbox: Controlled) -> list[web.RouteDef]:
     """The routes that put ``sandbox`` under remote control."""
     control = _Control(sandbox)
     return [
@@ -35,7 +49,7 @@ def control_routes(sandbox: Sandbox) -> list[web.RouteDef]:
 
 
 class _Control:
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Controlled) -> None:
         self._sandbox = sandbox
 
     async def stats(self, _: web.Request) -> web.Response:

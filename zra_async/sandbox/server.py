@@ -7,22 +7,24 @@ from typing import TYPE_CHECKING, Self, Unpack
 
 from aiohttp import web
 
-from zra_async.sandbox.account import Account, OptionFields, Options
 from zra_async.sandbox.clock import Clock
 from zra_async.sandbox.control import control_routes
-from zra_async.sandbox.crm import Crm
-from zra_async.sandbox.dispatch import Gateway, Service
-from zra_async.sandbox.faults import Fault, Faults
-from zra_async.sandbox.files import Files
-from zra_async.sandbox.hosts import Forwarder, TokenHost, downloads
-from zra_async.sandbox.mishaps import Mishaps
-from zra_async.sandbox.pages import PageTokens
-from zra_async.sandbox.stats import Stats
-from zra_async.sandbox.teams import Teams
-from zra_async.sandbox.tokens import Tokens, credentials_of
-from zra_async.sandbox.webhooks import Webhooks
-from zra_async.sandbox.windows import LIMITS, Windows
-from zra_async.sandbox.world import World
+from zra_async.sandbox.faults.faults import Fault, Faults
+from zra_async.sandbox.faults.strike import Mishaps
+from zra_async.sandbox.options import OptionFields, Options
+from zra_async.sandbox.service.dispatch import Gateway, Service
+from zra_async.sandbox.service.hosts import Forwarder, TokenHost, downloads
+from zra_async.sandbox.service.stats import Stats
+from zra_async.sandbox.service.tokens import Tokens, credentials_of
+from zra_async.sandbox.service.windows import LIMITS, Windows
+from zra_async.sandbox.truth import Truth
+from zra_async.sandbox.world.account import Account
+from zra_async.sandbox.world.crm_store import Crm
+from zra_async.sandbox.world.file_store import Files
+from zra_async.sandbox.world.page_tokens import PageTokens
+from zra_async.sandbox.world.team_tree import Teams
+from zra_async.sandbox.world.webhooks import Webhooks
+from zra_async.sandbox.world.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -104,6 +106,11 @@ class Sandbox:
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
+
+    @property
+    def truth(self) -> Truth:
+        """Everything that the API would show of the account now, to compare a copy with."""
+        return Truth(self.world)
 
     @property
     def world(self) -> World:

@@ -21,7 +21,7 @@ from zra_async.cli.live import progress_options, watched
 from zra_async.cli.tables import Layout
 from zra_async.cli.wording import count, duration, path, rate, size
 from zra_async.sandbox import Sandbox
-from zra_async.sandbox.windows import LIMITS
+from zra_async.sandbox.service.windows import LIMITS
 
 _FOLDER = "zra-demo"
 #: service and client share one event loop here, so a hiccup of the machine shifts the calls of both: leave some room

@@ -1,0 +1,1 @@
+"""Answer the operations of the API, one module per resource."""

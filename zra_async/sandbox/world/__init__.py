@@ -1,0 +1,1 @@
+"""Hold the state of the account: conversations, deals, comments, CRM records, teams and files."""
