@@ -79,7 +79,7 @@ _SLOW = frozenset(
         "files/test_upload.py",
         "files/test_upload_faults.py",
         "files/test_upload_sources.py",
-        "sandbox/test_schemathesis.py",
+        "sandbox/service/test_schemathesis.py",
         "security/test_hostile_server.py",
         "soak/test_soak.py",
         "test_distribution.py",

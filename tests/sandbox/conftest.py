@@ -13,12 +13,11 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from tests.sandbox.file_host import Host, running
+from tests.sandbox.team_caller import Caller
 from zra_async.sandbox.operations.route import HANDLERS, Answer, Call
 from zra_async.sandbox.server import Sandbox
 from zra_async.sandbox.service.table import ROWS
-
-from .file_host import Host, running
-from .team_caller import Caller
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,8 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 
+from tests.sandbox.conftest import Plain, Start
 from zra_async.sandbox.clock import Clock
-
-from .conftest import Plain, Start
 
 OPERATIONS = json.loads((Path(__file__).parents[1] / "contract" / "operations.json").read_text())
 

@@ -11,9 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.sandbox.file_host import VIDEO, Host
 from zra_async.sandbox.operations.multipart import Form
-
-from .file_host import VIDEO, Host
 
 # Single uploads
 

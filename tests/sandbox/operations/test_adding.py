@@ -16,7 +16,7 @@ OF_USER = "/users/{userId}/conversations"
 START = "2026-01-05T09:00:00Z"
 SMALLEST = {"conversation_type": "phone", "meeting_start_time": START, "file_id": "file-1"}
 LATER = "This conversation will be available after the processing analysis is completed"
-OPERATIONS = json.loads((Path(__file__).parents[1] / "contract" / "operations.json").read_text())
+OPERATIONS = json.loads((Path(__file__).parents[2] / "contract" / "operations.json").read_text())
 
 
 async def add(desk: Desk, **fields: Any) -> str:

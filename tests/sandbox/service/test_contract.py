@@ -8,11 +8,10 @@ from typing import Any
 import jsonschema
 import pytest
 
+from tests.sandbox.conftest import Start
+from tests.sandbox.scenes import OPERATIONS, perform, stage, strict
 from zra_async.sandbox.operations.handlers import HANDLERS, MODULES
 from zra_async.sandbox.service.table import ROWS
-
-from .conftest import Start
-from .scenes import OPERATIONS, perform, stage, strict
 
 FORMATS = jsonschema.FormatChecker(formats=())
 

@@ -12,7 +12,7 @@ import pytest
 from tests.sandbox.desk import Desk
 from zra_async.sandbox.generated.times import read_time
 
-OPERATIONS = json.loads((Path(__file__).parents[1] / "contract" / "operations.json").read_text())
+OPERATIONS = json.loads((Path(__file__).parents[2] / "contract" / "operations.json").read_text())
 CONVERSATION = "/conversations/{conversationId}"
 LISTS = {
     "/conversations": "conversations",

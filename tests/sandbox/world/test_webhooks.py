@@ -17,17 +17,16 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from tests.sandbox.conftest import Start
 from zra_async.sandbox.clock import Clock
 from zra_async.sandbox.world.webhooks import Webhooks
-
-from .conftest import Start
 
 SECRET = "a secret token"
 EVENT = "revenue_accelerator.post_comment_completed"
 OBJECT = {"comment_id": "c", "conversation_id": "a%2Fb==,1", "text": "well done – ü"}
 SCHEMAS = {
     entry["event"]: entry["schema"]
-    for entry in json.loads((Path(__file__).parents[1] / "contract" / "webhooks.json").read_text())
+    for entry in json.loads((Path(__file__).parents[2] / "contract" / "webhooks.json").read_text())
 }
 
 

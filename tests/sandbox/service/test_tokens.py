@@ -8,10 +8,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.sandbox.conftest import Plain, Start
 from zra_async.sandbox.clock import Clock
 from zra_async.sandbox.service.table import CLASSIC_SCOPES, GRANULAR_SCOPES
-
-from .conftest import Plain, Start
 
 VERIFIER = "a-verifier-of-at-least-forty-three-characters-1234"
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()

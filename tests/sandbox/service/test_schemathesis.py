@@ -22,14 +22,13 @@ from schemathesis.specs.openapi.checks import (
     unsupported_method,
 )
 
+from tests.sandbox.scenes import strict, twice
 from zra_async.sandbox.clock import Clock
 from zra_async.sandbox.server import Sandbox
 from zra_async.sandbox.world.crm_schema import read_registration
 from zra_async.sandbox.world.intake import Received
 
-from .scenes import strict, twice
-
-OPERATIONS = json.loads((Path(__file__).parents[1] / "contract" / "operations.json").read_text())
+OPERATIONS = json.loads((Path(__file__).parents[2] / "contract" / "operations.json").read_text())
 ERROR = {
     "type": "object",
     "required": ["code", "message"],

@@ -11,7 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from .file_host import Host, running
+from tests.sandbox.file_host import Host, running
 
 WEEK = 7 * 86_400
 

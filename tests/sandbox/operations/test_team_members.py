@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .team_caller import INVALID, MISSING, Caller
+from tests.sandbox.team_caller import INVALID, MISSING, Caller
 
 
 async def test_members_come_and_go(api: Caller) -> None:

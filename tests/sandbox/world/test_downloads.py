@@ -6,12 +6,11 @@ import hashlib
 
 import pytest
 
+from tests.sandbox.file_host import VIDEO, Host
 from zra_async.sandbox.clock import Clock
 from zra_async.sandbox.options import Options
 from zra_async.sandbox.world.downloads import content_range
 from zra_async.sandbox.world.file_store import Files
-
-from .file_host import VIDEO, Host
 
 
 async def test_recordings_are_served_as_they_are_known(host: Host) -> None:

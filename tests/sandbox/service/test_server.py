@@ -13,14 +13,13 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.sandbox.conftest import Plain, Start
 from zra_async.sandbox.api_error import ApiError
 from zra_async.sandbox.clock import Clock
 from zra_async.sandbox.faults.faults import Fault
 from zra_async.sandbox.operations.route import HANDLERS, Answer, Call
 from zra_async.sandbox.options import OptionFields, Options
 from zra_async.sandbox.server import Sandbox
-
-from .conftest import Plain, Start
 
 pytestmark = pytest.mark.usefixtures("echo")
 

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 
+from tests.sandbox.team_caller import INVALID, MISSING, Caller
 from zra_async.sandbox.api_error import ApiError
 from zra_async.sandbox.generated.org_chart import Team
 from zra_async.sandbox.operations.route import HANDLERS
-
-from .team_caller import INVALID, MISSING, Caller
 
 BUSY = (400, 5004, "Other admins are editing team structure, please wait.")
 NAME_USED = (400, 5006, "Team name has already been used.")

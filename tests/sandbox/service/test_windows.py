@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.sandbox.conftest import Plain, Start
 from zra_async.sandbox.clock import NANOSECONDS, Clock
 from zra_async.sandbox.service.windows import DAY, LIMITS, UNCHECKED_STAMPS, Limit, Windows
-
-from .conftest import Plain, Start
 
 MIDNIGHT = datetime(2026, 3, 1, tzinfo=UTC)
 START = int(MIDNIGHT.timestamp()) * NANOSECONDS

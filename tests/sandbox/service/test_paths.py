@@ -14,7 +14,7 @@ from zra_async.sandbox.api_error import ApiError
 from zra_async.sandbox.service.paths import Paths
 from zra_async.sandbox.service.table import ROWS
 
-OPERATIONS = json.loads((Path(__file__).parents[1] / "contract" / "operations.json").read_text())
+OPERATIONS = json.loads((Path(__file__).parents[2] / "contract" / "operations.json").read_text())
 PATHS = Paths(ROWS)
 #: where the document of the deprecated twin names other scopes than that of its heir
 OTHER_GRANULAR = {"POST /iq/conversations/{conversationId}/comments", "GET /iq/teams"}

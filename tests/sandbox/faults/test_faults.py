@@ -14,11 +14,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.sandbox.conftest import Start
 from zra_async.sandbox.clock import Clock
 from zra_async.sandbox.faults.faults import Fault, Faults
 from zra_async.sandbox.operations.route import HANDLERS, Answer, Call
-
-from .conftest import Start
 
 pytestmark = pytest.mark.usefixtures("echo")
 DEAL = "GET /deals/{dealId}"
