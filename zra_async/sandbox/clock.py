@@ -24,7 +24,7 @@ class Clock:
 
     @property
     def frozen(self) -> bool:
-        """Whether only `advance` moves the clock."""
+        """Tell whether only `advance` moves the clock."""
         return self._frozen
 
     def time_ns(self) -> int:

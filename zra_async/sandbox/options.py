@@ -10,7 +10,7 @@ Plan = Literal["free", "pro", "business"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """How a sandbox account is filled and how it behaves. Durations are in seconds."""
+    """The content and the behaviour of a sandbox account. Durations are in seconds."""
 
     conversations: int = 500
     plan: Plan = "business"

@@ -10,7 +10,7 @@ from aiohttp import web
 from zra_async.sandbox.clock import Clock
 from zra_async.sandbox.control import control_routes
 from zra_async.sandbox.faults.faults import Fault, Faults
-from zra_async.sandbox.faults.strike import Mishaps
+from zra_async.sandbox.faults.injector import FaultInjector
 from zra_async.sandbox.options import OptionFields, Options
 from zra_async.sandbox.service.dispatch import Gateway, Service
 from zra_async.sandbox.service.hosts import Forwarder, TokenHost, downloads
@@ -71,7 +71,7 @@ class Sandbox:
             tokens=self._tokens,
             windows=windows,
             faults=self.faults,
-            mishaps=Mishaps(self.clock),
+            injector=FaultInjector(self.clock),
         )
         self.stats: Stats = Stats(windows.stats, self._service.operations, self._tokens)
         self._port = port
@@ -169,7 +169,7 @@ class Sandbox:
 
     async def close(self) -> None:
         """Stop serving, hang up on everybody and remove what was stored; safe to call twice."""
-        self._service.mishaps.close()
+        self._service.injector.close()
         runners, self._runners = self._runners, []
         await asyncio.gather(*(runner.cleanup() for runner in runners))
         await self.account.webhooks.close()
@@ -180,7 +180,7 @@ class Sandbox:
         gateway, uploads, forwarder = Gateway(service, "api"), Gateway(service, "files"), Forwarder(service)
         control = control_routes(self) if self._control else []
         api = await self._serve(gateway.handle, port=self._port, routes=control)
-        upload = await self._serve(uploads.handle, routes=downloads(service), on_prepare=service.mishaps.on_prepare)
+        upload = await self._serve(uploads.handle, routes=downloads(service), on_prepare=service.injector.on_prepare)
         public = await self._serve(forwarder.handle if self.options.redirect_status else uploads.handle)
         token = await self._serve(TokenHost(service).handle)
         self.api_url, self.upload_url, self.file_url = f"{api}/v2", f"{upload}/v2", f"{public}/v2"

@@ -30,7 +30,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """One way to go wrong. At most one of ``status``, ``stall``, ``reset``, ``revoke_token`` and ``lose_answer``.
 
     ``operation`` is ``"GET /deals/{dealId}"``, a pattern such as ``"* /files*"``, ``"token"`` or ``"download"``; a path
-    may carry its ``/zra`` or ``/iq`` prefix to mean that one alone. File operations are struck on the host that takes
+    may carry its ``/zra`` or ``/iq`` prefix to mean that one alone. File operations fail on the host that takes
     the bytes and not on the one that forwards. Times are real seconds.
     """
 
@@ -71,7 +71,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     @property
     def early(self) -> bool:
-        """Whether it strikes before the token is looked at."""
+        """Tell whether it strikes before the token is checked."""
         return self.reset == "before" or self.revoke_token
 
     def covers(self, name: str) -> bool:

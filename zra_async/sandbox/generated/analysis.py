@@ -1,4 +1,4 @@
-"""What the analysis finds in a conversation, drawn from the same marks as its transcript."""
+"""The findings of the analysis of a conversation, drawn from the same marks as its transcript."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ class Conversation(NamedTuple):
 
     @property
     def topic(self) -> str:
-        """What it was about, in one line."""
+        """Give its topic, in one line."""
         if self.title:
             return self.title
         form = MEETING_TOPICS[self.draw[4] % len(MEETING_TOPICS)]
@@ -63,7 +63,7 @@ class Conversation(NamedTuple):
 
     @property
     def product(self) -> str:
-        """Which product it was about."""
+        """Give the product that it was about."""
         return PRODUCTS[(self.draw[4] >> 8) % len(PRODUCTS)]
 
     @property
@@ -78,12 +78,12 @@ class Conversation(NamedTuple):
 
     @property
     def questions(self) -> int:
-        """How many engaging questions were asked."""
+        """Count the engaging questions."""
         return self.draw[5] % 7
 
     @property
     def next_steps(self) -> int:
-        """How many next steps were agreed."""
+        """Count the next steps that were agreed."""
         return (self.draw[5] >> 8) % 6
 
     @property
@@ -93,7 +93,7 @@ class Conversation(NamedTuple):
 
     @property
     def scorecards(self) -> int:
-        """How many scorecards were filled in: none for half of all conversations."""
+        """Count the scorecards that were filled in: none for half of all conversations."""
         return (0, 0, 0, 0, 1, 1, 2, 3)[(self.draw[5] >> 24) % 8]
 
     @property
@@ -108,13 +108,13 @@ class Conversation(NamedTuple):
 
     @property
     def indicators(self) -> int:
-        """Which indicators were heard, as a bit mask over the catalogue."""
+        """Give the indicators that were heard, as a bit mask over the catalogue."""
         draw = self.draw
         return ((draw[7] << 32) | draw[8]) & ((draw[9] << 32) | draw[10]) & _INDICATORS
 
     @property
     def topics(self) -> int:
-        """Which topics came up, as a bit mask over the catalogue."""
+        """Give the topics that came up, as a bit mask over the catalogue."""
         return self.draw[13] & (self.draw[13] >> 16) & _TOPICS
 
 

@@ -1,4 +1,4 @@
-"""What people say in the account's conversations, and how the analysis sums it up."""
+"""The sentences of the account's conversations, and the summaries of the analysis."""
 
 from __future__ import annotations
 

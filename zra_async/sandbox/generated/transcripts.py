@@ -1,4 +1,4 @@
-"""What was said in a conversation: utterance p is a pure function of the conversation and p."""
+"""The transcript of a conversation: utterance p is a pure function of the conversation and p."""
 
 from __future__ import annotations
 

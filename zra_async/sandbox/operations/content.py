@@ -1,4 +1,4 @@
-"""What the analysis of a conversation gives: findings, speech, scorecards."""
+"""Read what the analysis of a conversation found, its transcript and its scorecards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a handler of the sandbox gets and gives: one `Call` in, one `Answer` out, or an `ApiError`.
+"""The interface of a handler: one `Call` in, one `Answer` out, or an `ApiError`.
 
 A handler registers for a path without its prefix and serves the current operation and its deprecated twin alike:
 

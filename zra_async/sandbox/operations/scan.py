@@ -17,7 +17,7 @@ SCAN_LIMIT = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Found(Generic[T]):
-    """What one page holds; `next_position` is None at the end of the list."""
+    """The records of one page; `next_position` is None at the end of the list."""
 
     records: list[T]
     next_position: int | None

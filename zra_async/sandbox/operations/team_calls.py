@@ -1,4 +1,4 @@
-"""What the operations on teams have in common: who may, which team, which page, which refusal."""
+"""Checks that the operations on teams share: the right to manage them, the team, the page, the refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How conversations look in the answers: the row of a list and the full information, in the current and older shape."""
+"""The records of conversations: the row of a list and the full information, in the current and the older shape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happened in a deal: its conversations and the e-mail threads beside them."""
+"""The records of deals and of their activities: conversations and e-mail threads."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from zra_async.sandbox.service.table import ROWS
 
 if TYPE_CHECKING:
     from zra_async.sandbox.faults.faults import Faults
-    from zra_async.sandbox.faults.strike import Mishaps
+    from zra_async.sandbox.faults.injector import FaultInjector
     from zra_async.sandbox.options import Options
     from zra_async.sandbox.service.paths import Match
     from zra_async.sandbox.service.table import Row
@@ -38,13 +38,13 @@ _decode = msgspec.json.Decoder().decode
 
 @dataclass(slots=True, kw_only=True)
 class Service:
-    """What the hosts of one sandbox share."""
+    """State that the hosts of one sandbox share."""
 
     account: Account
     tokens: Tokens
     windows: Windows
     faults: Faults
-    mishaps: Mishaps
+    injector: FaultInjector
     operations: Counter[str] = field(default_factory=Counter[str])  #: requests by operation, ``GET /zra/deals``
 
 
@@ -107,13 +107,13 @@ class Gateway:
         service.windows.stats[row.label].calls += 1
         if service.faults and (early := service.faults.take(name, early=True)):
             if not early.revoke_token:
-                return await service.mishaps.strike(early, request, _nothing)
+                return await service.injector.apply(early, request, _nothing)
             service.tokens.revoke()
         token = self._authorize(request, row)
         self._admit(row)
         work = partial(self._work, request, match, token, raw_query)
         if service.faults and (fault := service.faults.take(name, early=False)):
-            return await service.mishaps.strike(fault, request, work)
+            return await service.injector.apply(fault, request, work)
         return await work()
 
     async def _work(self, request: web.Request, match: Match, token: Token, raw_query: str) -> web.Response:

@@ -93,7 +93,7 @@ async def strike_or_work(
     if fault is not None and fault.revoke_token:
         service.tokens.revoke()
     try:
-        return await (work() if fault is None else service.mishaps.strike(fault, request, work))
+        return await (work() if fault is None else service.injector.apply(fault, request, work))
     except ConnectionError as error:
         if is_gone(request, error):
             return web.Response(status=500)

@@ -1,4 +1,4 @@
-"""Which operation a raw request path means, and the values in it."""
+"""Match a raw request path to its operation and read the values in it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class _Template:
     rows: dict[str, Row]  #: by method
 
     def fits(self, segments: list[str]) -> bool:
-        """Whether a path is of this shape; its parameters must not be empty."""
+        """Tell whether a path has this shape; its parameters must not be empty."""
         pairs = zip(self.words, segments, strict=True)
         return all(segment == word if word is not None else segment for word, segment in pairs)
 

@@ -1,4 +1,4 @@
-"""What a sandbox has seen: per label, per operation, and of tokens."""
+"""Statistics of a sandbox: per label, per operation, and of tokens."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Stats:
 
     @property
     def tokens_issued(self) -> int:
-        """How many access tokens were issued."""
+        """Count the access tokens that were issued."""
         return self._tokens.issued
 
     def snapshot(self) -> dict[str, Any]:

@@ -99,7 +99,7 @@ class Row:
 
     @property
     def host(self) -> Literal["api", "files"]:
-        """Which host serves the operation."""
+        """Name the host that serves the operation."""
         return "files" if self.label in FILE_LABELS else "api"
 
 

@@ -24,7 +24,7 @@ CODE_LIFETIME = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a client needs to ask for tokens."""
+    """Credentials with which a client asks for tokens."""
 
     account_id: str
     client_id: str

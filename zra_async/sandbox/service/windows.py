@@ -68,7 +68,7 @@ LIMITS: Mapping[Plan, Mapping[str, Limit]] = {
 
 @dataclass(slots=True)
 class LabelStats:
-    """What one label has seen since the start."""
+    """Counts of one label since the start."""
 
     calls: int = 0  #: requests that reached the server
     accepted: int = 0  #: requests that the limits let through

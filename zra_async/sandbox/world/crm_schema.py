@@ -1,4 +1,4 @@
-"""What a custom-CRM record and a CRM registration must look like."""
+"""Check the records of a custom CRM and its registration against the documented shape."""
 
 from __future__ import annotations
 

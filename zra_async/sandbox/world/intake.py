@@ -18,7 +18,7 @@ BLOCK = 384 * 1024  # one fills while the other is hashed: with the reader's own
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """What came in: its size in bytes, its hashes in hex and, where it is kept, its file."""
+    """A body that was received: its size in bytes, its hashes in hex and, if it is kept, its file."""
 
     size: int
     md5: str

@@ -1,4 +1,4 @@
-"""What the file host holds: complete files, their parts, uploads under way, and the rules for names."""
+"""The content of the file host: complete files, their parts, uploads under way, and the rules for names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a fault strikes: what it does to the request, to its answer and to the connection under both."""
+"""Carry a fault out: on the request, on its answer, or on the connection under both."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ PIECES_PER_SECOND = 20  #: a dripping body leaves in this many pieces a second
 LOOK_EVERY = 0.05  #: seconds between looks whether the client of a stalled request has gone
 
 
-class Mishaps:
-    """Carries faults out. `close` ends whatever waits."""
+class FaultInjector:
+    """Applies faults to requests. `close` ends every wait."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -31,10 +31,10 @@ class Mishaps:
         self._streams: dict[int, Fault] = {}  # by id of a request under way, since requests have no hash
 
     def close(self) -> None:
-        """Hang up on everybody who is kept waiting by a fault."""
+        """Hang up on every client that a fault keeps waiting."""
         self._closing.set()
 
-    async def strike(
+    async def apply(
         self, fault: Fault, request: web.BaseRequest, produce: Callable[[], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         """Answer ``request`` as ``fault`` wants it; ``produce`` would do what was asked and give the true answer."""
@@ -113,9 +113,9 @@ class _Tap:
     """Lets a body out slowly, or only its beginning, after which it hangs up."""
 
     def __init__(
-        self, mishaps: Mishaps, fault: Fault, request: web.BaseRequest, write: Callable[[bytes], Awaitable[None]]
+        self, injector: FaultInjector, fault: Fault, request: web.BaseRequest, write: Callable[[bytes], Awaitable[None]]
     ) -> None:
-        self._mishaps = mishaps
+        self._injector = injector
         self._drip = fault.drip
         self._left = fault.truncate
         self._request = request
@@ -129,7 +129,7 @@ class _Tap:
             piece = content[start : start + step]
             await self._write(piece)
             if self._drip:
-                await self._mishaps.pace(len(piece), self._drip)
+                await self._injector.pace(len(piece), self._drip)
         if self._left is not None:
             self._left -= len(content)
             if self._left == 0:
