@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from tests.children import observe
 from zra_async import Label, Rate, ZRAClient
 from zra_async.bulk.polling import Polling
 
@@ -25,10 +26,15 @@ def peak_kib() -> int:
     return int(status.partition("VmHWM:")[2].split()[0])
 
 
-async def main(folder: Path, chunk: int, ledger: str | None) -> None:
+def run(folder: str, chunk: int, ledger: str | None = None) -> dict[str, Any]:
+    """Import what is in ``folder`` and return the report."""
+    return asyncio.run(main(Path(folder), chunk, ledger))
+
+
+async def main(folder: Path, chunk: int, ledger: str | None) -> dict[str, Any]:
     """Import what is in ``folder``."""
     found: dict[str, Any] = {path.stem: path for path in folder.iterdir() if path.suffix in (".jsonl", ".csv")}
-    async with ZRAClient.from_env(limits=FAST) as zra:
+    async with ZRAClient.from_env(limits=FAST, observer=observe) as zra:
         report = await zra.crm.import_all(
             **found,
             ledger=ledger,
@@ -36,17 +42,13 @@ async def main(folder: Path, chunk: int, ledger: str | None) -> None:
             failed_to=folder / "failed" / "failed.jsonl",
             polling=Polling(first=0.05, longest=0.2),
         )
-    print(
-        msgspec.json.encode(
-            {
-                "kinds": {kind: msgspec.to_builtins(counts) for kind, counts in report.kinds.items()},
-                "failed": report.failed,
-                "seconds": report.seconds,
-                "peak_kib": peak_kib(),
-            }
-        ).decode()
-    )
+    return {
+        "kinds": {kind: msgspec.to_builtins(counts) for kind, counts in report.kinds.items()},
+        "failed": report.failed,
+        "seconds": report.seconds,
+        "peak_kib": peak_kib(),
+    }
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else None))
+    print(msgspec.json.encode(run(sys.argv[1], int(sys.argv[2]), *sys.argv[3:])).decode())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import csv
 import os
-import random
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +15,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.bulk import crm_data
+from tests.bulk import crm_child, crm_data
+from tests.children import Arrival, Step, die, finish
 from zra_async import Label, Rate, RetryPolicy, ZRAClient, errors
 from zra_async.api.crm_records import AccountRecord, ContactRecord
 from zra_async.bulk.polling import Polling
@@ -104,7 +104,7 @@ def check_failures(folder: Path, count: int) -> None:
     }
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 async def test_a_hundred_thousand_records_with_one_percent_bad_ones(tmp_path: Path) -> None:
     """Each bad record is reported at its own line, all others are stored once, and memory is flat."""
     peaks = {}
@@ -128,32 +128,57 @@ async def test_a_hundred_thousand_records_with_one_percent_bad_ones(tmp_path: Pa
     assert peaks[25_000] < peaks[5_000] * 1.1, peaks
 
 
-@pytest.mark.timeout(120)
+#: one after the other with the same ledger
+INSTANTS = [
+    Step("statement", 1),
+    Step("statement", 9),
+    Step("answer", 1),
+    Arrival("POST /crm/accounts", 2),
+    Step("answer", 9),
+    Step("statement", 25),
+    Arrival("GET /crm/tasks/{taskId}", 7),
+    Arrival("POST /crm/contacts", 3),
+    Step("statement", 60),
+    Step("answer", 30),
+    Arrival("POST /crm/deals", 2),
+    Step("statement", 110),
+]
+
+
+@pytest.mark.timeout(600)
 async def test_an_import_killed_at_any_instant_goes_on_where_it_was(tmp_path: Path) -> None:
     """Killed again and again, then finished: the same records and failures, each once, and little is sent twice."""
-    count, chunk, kills = 3_000, 100, 12
-    draw = random.Random(5)
+    count, chunk = 3_000, 100
+    given = str(tmp_path), chunk, str(tmp_path / "ledger")
+    (tmp_path / "failed").mkdir()
     async with service(task_seconds=0.05) as (sandbox, _):
         for kind in KINDS:
             write_jsonl(tmp_path / f"{kind}.jsonl", crm_data.records(kind, count, owner=owner(sandbox)))
-        killed = 0
-        for _ in range(kills):
-            process = await child(sandbox, tmp_path, chunk, tmp_path / "ledger")
-            await asyncio.sleep(0.35 + draw.random() * 0.5)
-            if process.returncode is None:
-                process.kill()
-                killed += 1
-            await process.wait()
-        report = await finished(await child(sandbox, tmp_path, chunk, tmp_path / "ledger"))
-        assert killed >= kills // 2
+        for instant in INSTANTS:
+            await die(instant, sandbox, crm_child.run, *given)
+        report = await finish(sandbox, crm_child.run, *given)
         check_failures(tmp_path, count)
         for kind in KINDS:
             assert stored(sandbox, kind) == expected(kind, count)
-        if killed == kills:
-            assert sum(counts["reused"] for counts in report["kinds"].values()) > 0
+        assert sum(counts["reused"] for counts in report["kinds"].values()) > 0
         posts = sum(n for name, n in sandbox.stats.operations.items() if name.startswith("POST /zra/crm/"))
         # at most what was under way at each kill is sent twice: 8 chunks of a kind and 8 of leads
-        assert posts <= 1 + 4 * count // chunk + 16 * killed
+        assert posts <= 1 + 4 * count // chunk + 16 * len(INSTANTS)
+
+
+async def test_killed_before_the_failures_are_in_their_place(tmp_path: Path) -> None:
+    """An import that dies when all is sent brings the same failures when it is run again."""
+    given = str(tmp_path), 100, str(tmp_path / "ledger")
+    (tmp_path / "failed").mkdir()
+    async with service() as (sandbox, _):
+        for kind in KINDS:
+            write_jsonl(tmp_path / f"{kind}.jsonl", crm_data.records(kind, 400, owner=owner(sandbox)))
+        await die(Step("replace", 1), sandbox, crm_child.run, *given)
+        assert not (tmp_path / "failed" / "failed.jsonl").exists()
+        await finish(sandbox, crm_child.run, *given)
+        check_failures(tmp_path, 400)
+        for kind in KINDS:
+            assert stored(sandbox, kind) == expected(kind, 400)
 
 
 async def test_after_its_end_an_import_begins_anew(tmp_path: Path) -> None:

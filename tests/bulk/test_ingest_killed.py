@@ -1,10 +1,9 @@
-"""An ingest in a process of its own: killed at any instant, again and again, and measured."""
+"""An ingest in a process of its own: killed at every kind of step, again and again, and measured."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import random
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,11 +11,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.bulk import ingest_data
+from tests.bulk import ingest_child, ingest_data
+from tests.children import Arrival, Step, die, finish
 from zra_async.bulk import ingest_status
 from zra_async.sandbox import Sandbox
 
-COUNT, LARGE, KILLS = 1_000, (50, 400, 730), 20
+COUNT, LARGE = 1_000, (50, 400, 730)
 
 
 async def child(sandbox: Sandbox, manifest: Path, ledger: Path) -> asyncio.subprocess.Process:
@@ -31,37 +31,58 @@ async def finished(process: asyncio.subprocess.Process) -> dict[str, Any]:
     return msgspec.json.decode(output)  # type: ignore[no-any-return]
 
 
-@pytest.mark.timeout(180)  # twenty interpreters start
-async def test_killed_at_twenty_random_instants(tmp_path: Path) -> None:
+#: one after the other with the same ledger; the files of the large items are written and sent in parts
+INSTANTS = [
+    Step("statement", 1),
+    Step("statement", 12),
+    Step("answer", 1),
+    Arrival("POST /files", 6),
+    Step("statement", 60),
+    Arrival("POST /conversations", 1),
+    Step("answer", 40),
+    Step("replace", 1),  # the first large file: its journal is not there yet
+    Step("replace", 1, "after"),
+    Arrival("POST /files/multipart", 1),
+    Step("fsync", 1),
+    Step("replace", 1, "after"),
+    Arrival("POST /files/multipart/upload_events", 1),
+    Step("statement", 200),
+    Arrival("POST /files", 90),
+    Step("answer", 150),
+    Step("fsync", 1, "after"),  # the second one
+    Step("replace", 2),
+    Arrival("POST /conversations", 70),
+    Step("statement", 700),
+    Step("replace", 2, "after"),  # the third one
+    Step("fsync", 2),
+    Arrival("POST /conversations", 30),
+]
+
+
+@pytest.mark.timeout(600)
+async def test_killed_at_more_than_twenty_instants(tmp_path: Path) -> None:
     """A thousand items, some in parts: each is exactly one conversation, byte by byte, attachments in order."""
     rows = ingest_data.write_rows(tmp_path, COUNT, large=LARGE, large_size=33_000_000)
-    manifest, ledger = ingest_data.write_manifest(tmp_path, rows), tmp_path / "ledger"
-    draw = random.Random(20)
-    killed = under_way = 0
-    async with Sandbox(conversations=10, limits=False, latency=0.004) as sandbox:
-        for _ in range(KILLS):
-            process = await child(sandbox, manifest, ledger)
-            while not ledger.exists() and process.returncode is None:
-                await asyncio.sleep(0.02)
-            await asyncio.sleep(0.3 + draw.random() * 0.5)
-            if process.returncode is None:
-                process.kill()
-                killed += 1
-            await process.wait()
-            status = await ingest_status(ledger)
-            under_way += sum(item.begun for item in status.items)
-        report = await finished(await child(sandbox, manifest, ledger))
-        assert (killed, report["problems"]) == (KILLS, [])
-        assert under_way >= KILLS  # the kills struck in the middle of steps
+    given = str(ingest_data.write_manifest(tmp_path, rows)), str(tmp_path / "ledger")
+    under_way = 0
+    async with Sandbox(conversations=10, limits=False) as sandbox:
+        for instant in INSTANTS:
+            await die(instant, sandbox, ingest_child.run, *given)
+            if not isinstance(instant, Step) or instant.name != "statement":  # the first of these made the ledger
+                status = await ingest_status(tmp_path / "ledger")
+                under_way += sum(item.begun for item in status.items)
+        report = await finish(sandbox, ingest_child.run, *given)
+        assert report["problems"] == []
+        assert under_way >= len(INSTANTS)  # the kills struck in the middle of steps
         assert sum(report["counts"].values()) == COUNT
         ingest_data.check(sandbox, tmp_path, rows)
         assert not (tmp_path / "ledger.uploads").exists()
-        again = await finished(await child(sandbox, manifest, ledger))
+        again = await finish(sandbox, ingest_child.run, *given)
         assert again["counts"] == {"skipped": COUNT}
         assert again["sent"] == 0
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 async def test_memory_and_handles_do_not_grow_with_the_items(tmp_path: Path) -> None:
     """Ten times as many items need neither more memory nor more open files."""
     reports = []

@@ -1,95 +1,59 @@
-"""An upload whose process is killed, without warning and at any instant."""
+"""An upload whose process is killed, without warning and at every kind of step."""
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
-import random
-import signal
-import sys
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from tests.children import Arrival, Step, die
+from tests.files import uploader
 from tests.files.conftest import PART, Desk, part_hashes
 from tests.files.journals import read
 from zra_async import ZRAClient
 
-INSTANTS = 20
 PARTS = 5
+EVENTS, PART_CALL = "POST /files/multipart/upload_events", "POST /files/multipart"
+#: the creation, each part, and the completion: as it arrives, and with its answer on the way to the journal
+INSTANTS = [
+    Arrival(EVENTS, 1),
+    *[Arrival(PART_CALL, number) for number in range(1, PARTS + 1)],
+    Arrival(EVENTS, 2),
+    *[Step("answer", number) for number in range(1, PARTS + 3)],
+    Step("replace", 1),
+    *[Step("replace", number, "after") for number in range(1, 4)],
+    Step("fsync", 2),
+    Step("fsync", 3, "after"),
+]
 
 
-class Uploader:
-    """The process that is killed, again and again."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    async def run(self, job: dict[str, Any], kill_after: float | None = None) -> float:
-        """Upload, until it is killed after so many seconds; how long it took."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(job | {"kill_after": kill_after}).encode() + b"\n")
-        seconds, ended_by = (await self.line()).split()
-        assert int(ended_by) in ({0} if kill_after is None else {0, signal.SIGKILL})
-        return float(seconds)
-
-    async def line(self) -> bytes:
-        """The next line that it prints."""
-        assert self._process.stdout is not None
-        return (await self._process.stdout.readline()).strip()
-
-
-@asynccontextmanager
-async def uploader(desk: Desk) -> AsyncIterator[Uploader]:
-    """A process that uploads to the sandbox."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tests.files.uploader",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        cwd=Path(__file__).parent.parent.parent,
-        env={**os.environ, **desk.sandbox.environment()},
-    )
-    try:
-        worker = Uploader(process)
-        assert await worker.line() == b"ready"
-        yield worker
-    finally:
-        assert process.stdin is not None
-        process.stdin.close()
-        await process.wait()
-        await asyncio.sleep(0)
-
-
+@pytest.mark.timeout(600)
 async def test_a_killed_upload_goes_on_wherever_it_was(
     desk: Desk, zra: ZRAClient, video: Callable[..., Path], tmp_path: Path
 ) -> None:
-    """Killed at 20 random instants, each time the file arrives whole, and no part that was stored is sent again."""
+    """Killed at 20 instants, each time the file arrives whole, and no part that was stored is sent again."""
     path = video(PARTS * PART - 1)
     wanted = part_hashes(path, PART)
-    chance = random.Random(20)
     seen: list[int] = []
-    async with uploader(desk) as process:
-        job = {"path": str(path), "part_size": PART, "journal": str(tmp_path / "whole")}
-        longest = min([await process.run(job | {"journal": str(tmp_path / f"whole {i}")}) for i in range(2)])
-        for instant in range(INSTANTS):
-            journal = tmp_path / f"journal {instant}"
-            await process.run(job | {"journal": str(journal)}, chance.uniform(0, longest))
-            state = read(journal) if journal.exists() else None
-            stored = {part.number for part in state.parts} if state else set()
-            before = _received(desk, state)
-            # both ways to go on, in turn; without a journal there is only one
-            again = zra.files.resume(journal) if state and instant % 2 else None
-            file = await (again or zra.files.upload(path, part_size=PART, journal=journal))
-            assert [part.sha256 for part in desk.stored(file.file_id).parts] == wanted
-            after = _received(desk, read(journal))
-            assert {number: after[number] for number in stored} == {number: before[number] for number in stored}
-            assert file.reused == len(stored)
-            seen.append(len(stored))
-    assert len(set(seen)) > 2, f"the instants were too much alike to show anything: {seen}"
+    for number, instant in enumerate(INSTANTS):
+        journal = tmp_path / f"journal {number}"
+        concurrency = 1 if isinstance(instant, Arrival) else 4  # one part after the other, or all at once
+        await die(instant, desk.sandbox, uploader.run, str(path), PART, str(journal), concurrency)
+        state = read(journal) if journal.exists() else None
+        stored = {part.number for part in state.parts} if state else set()
+        before = _received(desk, state)
+        # both ways to go on, in turn; without a journal there is only one
+        again = zra.files.resume(journal) if state and number % 2 else None
+        file = await (again or zra.files.upload(path, part_size=PART, journal=journal))
+        assert [part.sha256 for part in desk.stored(file.file_id).parts] == wanted
+        after = _received(desk, read(journal))
+        assert {part: after[part] for part in stored} == {part: before[part] for part in stored}
+        assert file.reused == len(stored)
+        seen.append(len(stored))
+    assert len(INSTANTS) >= 20
+    assert seen[: PARTS + 2] == [0, *range(PARTS + 1)]  # what arrived before is stored, and the journal knows of it
 
 
 def _received(desk: Desk, state: Any) -> dict[int, int]:
