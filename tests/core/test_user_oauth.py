@@ -361,19 +361,19 @@ async def test_a_cancelled_wait_leaves_no_lock_file_open(tmp_path: Path, monkeyp
         opening.set()
         may_open.wait(5)
         opened.append(real(*arguments))
-        return opened[0]
+        return opened[-1]
 
     store = FileTokenStore(tmp_path / "token")
     monkeypatch.setattr(os, "open", slow)
     task = asyncio.create_task(store.lock().__aenter__())
     await asyncio.to_thread(opening.wait, 5)
     task.cancel()
+    await asyncio.sleep(0)
+    may_open.set()
     with pytest.raises(asyncio.CancelledError):
         await task
-    may_open.set()
-    async with asyncio.timeout(5):
-        while not opened or _is_open(opened[0]):
-            await asyncio.sleep(0.001)
+    assert opened
+    assert not any(map(_is_open, opened))
 
 
 def _is_open(fd: int) -> bool:

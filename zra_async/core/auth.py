@@ -6,7 +6,7 @@ import asyncio
 import base64
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,6 +16,7 @@ from zra_async.core.address import checked_url
 from zra_async.core.events import Observer, TokenFetched
 from zra_async.core.secret import Secret, hidden, partial_repr
 from zra_async.core.tokenstore import MemoryTokenStore, TokenStore
+from zra_async.osfiles.threads import wait_until_done
 
 TOKEN_URL = "https://zoom.us/oauth/token"  # noqa: S105 (an address)
 #: a token is renewed in the background when it has less than this many seconds left
@@ -26,6 +27,8 @@ _FETCH_ATTEMPTS = 3
 _FETCH_PAUSE = 1.0
 #: how long a client that closes waits for a refresh token that is on its way: without it, its user must sign in again
 _LAST_CALL = 5.0
+#: the event loop alone would let a task be collected that nobody waits for
+_RENEWALS: set[asyncio.Task[Any]] = set()
 
 
 class TokenAnswer(msgspec.Struct, frozen=True):
@@ -283,28 +286,47 @@ class UserOAuth(_FetchedToken):
         self._seed = Secret("" if refresh_token is None else _required(refresh_token, "refresh_token"))
         self._sign_in = sign_in
         self._store: TokenStore = MemoryTokenStore() if store is None else store
-        self._unsaved: Secret | None = None  # the store could not be written; the next renewal tries again
+        self._unsaved: Secret | None = None  # granted and not stored yet; the next renewal uses and stores it
+        self._phase: Literal["", "asking", "saving"] = ""
 
     async def _ask(self, context: AuthContext) -> TokenAnswer:
+        renewal = asyncio.ensure_future(self._renew_locked(context))
+        _RENEWALS.add(renewal)
+        renewal.add_done_callback(_RENEWALS.discard)
+        renewal.add_done_callback(_retrieve)
+        try:
+            return await asyncio.shield(renewal)
+        except asyncio.CancelledError:
+            await self._give_up(renewal)
+            raise
+
+    async def _give_up(self, renewal: asyncio.Task[TokenAnswer]) -> None:
+        """End a renewal that nobody waits for any more, without losing a token that the endpoint has granted."""
+        if self._phase == "asking":
+            # the endpoint may have changed the refresh token already, and the answer is the only copy
+            await wait_until_done(renewal, _LAST_CALL)
+        if self._phase != "saving":
+            renewal.cancel()
+        # a write that hangs goes on without its client, and keeps the lock until it has ended
+        await wait_until_done(renewal, _LAST_CALL)
+
+    async def _renew_locked(self, context: AuthContext) -> TokenAnswer:
         async with self._store.lock():
-            renewal = asyncio.ensure_future(self._renew(context))
             try:
-                return await asyncio.shield(renewal)
-            except asyncio.CancelledError:
-                # the endpoint may have changed the refresh token already, and the answer is the only copy
-                await asyncio.wait([renewal], timeout=_LAST_CALL)
-                renewal.cancel()
-                renewal.add_done_callback(_retrieve)
-                raise
+                return await self._renew(context)
+            finally:
+                self._phase = ""
 
     async def _renew(self, context: AuthContext) -> TokenAnswer:
         current = hidden(self._unsaved or await self._store.load() or self._seed)
+        self._phase = "asking"
         answer = await self._signed_in(context, otherwise=bool(current))
         if answer is None:
             if not current:
                 raise errors.TokenError("the token store is empty: sign in again, or give a refresh_token")
             answer = await self._exchange(context, {"grant_type": "refresh_token", "refresh_token": current})
         if answer.refresh_token:
+            self._phase = "saving"
             self._unsaved = Secret(answer.refresh_token)
             await self._store.save(self._unsaved)
             self._unsaved = None

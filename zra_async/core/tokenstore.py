@@ -1,40 +1,36 @@
-"""Where a rotating refresh token is kept between uses."""
+"""Stores that keep a rotating refresh token between uses."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import sys
-import tempfile
-from collections.abc import AsyncGenerator
+import threading
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from zra_async import errors
 from zra_async.core.secret import Secret
+from zra_async.core.tokenfile import NoToken, TokenFile, lock_token, read_token, write_token
+from zra_async.osfiles.paths import StrPath, as_path
 from zra_async.osfiles.threads import to_thread
 
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
-
-
-_LOCK_FLAGS = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-_LONGEST = 64 * 1024  #: bytes; tokens have one or two thousand
+T = TypeVar("T")
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.001, 0.05  #: seconds between two attempts to get a lock
 
 
 class TokenStore(Protocol):
-    """Keeps one refresh token; `lock` is held from reading the old one to writing the new one."""
+    """Keeps one refresh token; `lock` is held from reading the old one until the new one is written.
+
+    `lock` should prove that a new token can be written: it raises `TokenError` before the old one is spent.
+    """
 
     def lock(self) -> AbstractAsyncContextManager[None]:
         """Keep every other user of the same token out."""
         ...
 
     async def load(self) -> Secret | None:
-        """The latest refresh token, or None."""
+        """Return the latest refresh token, or None."""
         ...
 
     async def save(self, token: Secret) -> None:
@@ -43,20 +39,26 @@ class TokenStore(Protocol):
 
 
 class MemoryTokenStore:
-    """Keeps the refresh token in this process only: it is lost when the process ends."""
+    """Keeps the refresh token in this process only: it is lost when the process ends.
+
+    Clients in several threads, each with an event loop of its own, can share it.
+    """
 
     def __init__(self) -> None:
         self._token: Secret | None = None
-        self._lock = asyncio.Lock()
+        self._lock = threading.Lock()  # a lock of asyncio belongs to one event loop
 
     @asynccontextmanager
     async def lock(self) -> AsyncGenerator[None, None]:
-        """One task at a time."""
-        async with self._lock:
+        """Let one task at a time in."""
+        await _polled(lambda: self._lock.acquire(blocking=False) or None)
+        try:
             yield
+        finally:
+            self._lock.release()
 
     async def load(self) -> Secret | None:
-        """The token in memory."""
+        """Return the token in memory."""
         return self._token
 
     async def save(self, token: Secret) -> None:
@@ -68,91 +70,82 @@ class MemoryTokenStore:
 
 
 class FileTokenStore:
-    """Keeps the refresh token in a file that only its owner can read (mode 0600), replaced atomically.
+    """Keeps the refresh token in a file that only its owner can read (mode 0600), and that is replaced atomically.
 
-    A lock file beside it lets several processes share one token: they renew it in turn.
+    Processes, threads and tasks that share the file renew the token in turn. Links are followed, and the lock file lies
+    beside the file that they lead to. A file that cannot be replaced, because it is mounted by itself or its folder
+    cannot be written, is overwritten in place.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self._path = Path(path)
-        self._tasks = asyncio.Lock()
+    def __init__(self, path: StrPath) -> None:
+        try:
+            self._path = as_path(path)
+        except OSError as problem:
+            raise errors.ConfigurationError(f"the token store cannot be used: {problem.strerror}") from None
+        self._open: TokenFile | None = None  # while the lock is held
 
     @asynccontextmanager
     async def lock(self) -> AsyncGenerator[None, None]:
-        """One task of one process at a time."""
-        async with self._tasks:
-            opening = asyncio.ensure_future(to_thread(self._open_lock))
+        """Let one task of one process at a time in, and prove that a new token can be stored. Raises `TokenError`."""
+        file = await _polled(self._lock, in_thread=True)
+        try:
             try:
-                handle = await asyncio.shield(opening)
-            except asyncio.CancelledError:
-                opening.add_done_callback(_close_again)  # the thread goes on, and opens what nobody would close
-                raise
+                await to_thread(file.prepare)
+            except NoToken:
+                raise self._problem("read", "it holds no token") from None
+            except OSError as problem:
+                raise self._problem("written", f"{problem.strerror}; the stored token was not used") from None
+            self._open = file
             try:
-                # polled: a thread that blocks in flock could be neither cancelled nor ended
-                while not _try_lock(handle):  # noqa: ASYNC110 (another process holds it, nothing here can signal)
-                    await asyncio.sleep(0.05)
                 yield
             finally:
-                os.close(handle)
+                self._open = None
+        finally:
+            file.close()
 
     async def load(self) -> Secret | None:
-        """The token in the file, or None without one."""
+        """Return the token in the file, or None without one. Raises `TokenError`."""
         return await to_thread(self._read)
 
     async def save(self, token: Secret) -> None:
-        """Write the token beside the file, then put it in its place. Raises `TokenError`."""
+        """Store the token so that it survives a crash, under `lock` or by itself. Raises `TokenError`."""
+        file = self._open
         try:
-            await to_thread(self._write, token)
+            if file is None:
+                await to_thread(write_token, self._path, token)
+            else:
+                await to_thread(file.write, token)
         except OSError as problem:
-            raise errors.TokenError(f"the token store {self._path} cannot be written: {problem.strerror}") from None
+            raise self._problem("written", str(problem.strerror)) from None
 
-    def _open_lock(self) -> int:
+    def _lock(self) -> TokenFile:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            return os.open(f"{self._path}.lock", _LOCK_FLAGS, 0o600)
+            return lock_token(self._path)
         except OSError as problem:
-            raise errors.TokenError(f"the token store {self._path} cannot be locked: {problem.strerror}") from None
+            raise self._problem("locked", str(problem.strerror)) from None
 
     def _read(self) -> Secret | None:
         try:
-            with self._path.open("rb") as file:
-                token = Secret(file.read(_LONGEST + 1).decode("ascii", "replace").strip())
-        except FileNotFoundError:
-            return None
+            return read_token(self._path)
+        except NoToken:
+            raise self._problem("read", "it holds no token") from None
         except OSError as problem:
-            raise errors.TokenError(f"the token store {self._path} cannot be read: {problem.strerror}") from None
-        if len(token) > _LONGEST or not token.isascii() or not token.isprintable():
-            raise errors.TokenError(f"the token store {self._path} cannot be read: it holds no token")
-        return token or None
+            raise self._problem("read", str(problem.strerror)) from None
 
-    def _write(self, token: Secret) -> None:
-        handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=self._path.name)  # mkstemp makes it 0600
-        try:
-            with os.fdopen(handle, "w", encoding="ascii") as file:
-                file.write(token)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(name, self._path)  # noqa: PTH105 (the one call that is atomic)
-        except BaseException:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(name)  # noqa: PTH108
-            raise
+    def _problem(self, done: str, why: str) -> errors.TokenError:
+        return errors.TokenError(f"the token store {self._path} cannot be {done}: {why}")
 
     def __repr__(self) -> str:
         return f"FileTokenStore({str(self._path)!r})"
 
 
-def _close_again(opening: asyncio.Future[int]) -> None:
-    if not opening.cancelled() and opening.exception() is None:
-        os.close(opening.result())
-
-
-def _try_lock(handle: int) -> bool:
-    try:
-        if sys.platform == "win32":
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+async def _polled(attempt: Callable[[], T | None], *, in_thread: bool = False) -> T:
+    """Repeat ``attempt`` until it gives a lock: a thread that blocks for one could be neither cancelled nor ended."""
+    pause = _FIRST_PAUSE
+    while True:
+        with contextlib.suppress(errors.InUse):
+            found = await to_thread(attempt) if in_thread else attempt()
+            if found is not None:
+                return found
+        await asyncio.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)

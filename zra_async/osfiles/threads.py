@@ -29,20 +29,24 @@ async def to_thread(function: Callable[..., T], *arguments: object) -> T:
         raise
 
 
-async def wait_until_done(job: asyncio.Future[Any]) -> None:
+async def wait_until_done(job: asyncio.Future[Any], timeout: float | None = None) -> None:
     """Wait until ``job`` has ended, however it ends and however often the caller is cancelled meanwhile.
 
-    Raises `asyncio.CancelledError` afterwards if the caller was cancelled. The result of ``job`` is not raised.
+    With a ``timeout`` it waits for at most so many seconds. Raises `asyncio.CancelledError` afterwards if the caller
+    was cancelled. The result of ``job`` is not raised.
     """
+    loop = asyncio.get_running_loop()
+    end = None if timeout is None else loop.time() + timeout
     cancelled = False
     with _shielded():
-        while not job.done():
+        while not job.done() and (end is None or loop.time() < end):
             try:
-                await asyncio.wait({job})
+                await asyncio.wait({job}, timeout=None if end is None else end - loop.time())
             except asyncio.CancelledError:
                 cancelled = True
-    with contextlib.suppress(asyncio.CancelledError):
-        job.exception()  # marks it as retrieved
+    if job.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            job.exception()  # marks it as retrieved
     if cancelled:
         raise asyncio.CancelledError
 
