@@ -15,6 +15,7 @@ from zra_async import errors
 from zra_async.config import ClientConfig, ClientOptions, check_seconds, checked_lane, settings_from_env
 from zra_async.core import wire
 from zra_async.core.auth import Auth
+from zra_async.core.clock import ServiceClock
 from zra_async.core.events import JobProgress
 from zra_async.core.limits import Lane, RateLimiter
 from zra_async.core.operation import ListOperation, Operation
@@ -129,6 +130,15 @@ class ZRAClient(Namespaces):
     def limits(self) -> RateLimiter:
         """The rate limits of this client; ``limits.snapshot()`` tells where each label stands."""
         return self._session.limits
+
+    @property
+    def clock(self) -> ServiceClock:
+        """The service's clock as its answers tell it; the clock of this machine may differ from it."""
+        return self._session.clock
+
+    async def service_time(self) -> datetime:
+        """Return the service's time, and ask the API host for it where no answer has told it yet."""
+        return await self._session.service_time()
 
     async def export(
         self,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import TypedDict, get_args
 
@@ -13,6 +14,7 @@ from msgspec.structs import force_setattr
 
 from zra_async.core.address import checked_url, is_plain_host
 from zra_async.core.auth import TOKEN_URL, ServerToServer
+from zra_async.core.clock import utc_now
 from zra_async.core.events import Observer, log_event
 from zra_async.core.limits import Lane, LocalRateLimiter, Plan, Rate, RateLimiter
 from zra_async.core.operation import Label
@@ -112,10 +114,10 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
         if self.transfers.upload_concurrency + self.transfers.download_concurrency > self.network.file.connections:
             raise ConfigurationError("the file pool has fewer connections than uploads and downloads may run at once")
 
-    def rate_limiter(self) -> RateLimiter:
-        """The limiter that these settings describe."""
+    def rate_limiter(self, clock: Callable[[], datetime] = utc_now) -> RateLimiter:
+        """The limiter that these settings describe; ``clock`` tells when the service's day ends."""
         if self.limits is None or isinstance(self.limits, Mapping):
-            return LocalRateLimiter(self.plan, share=self.share, overrides=self.limits)
+            return LocalRateLimiter(self.plan, share=self.share, overrides=self.limits, clock=clock)
         return self.limits
 
 

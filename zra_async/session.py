@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Mapping
+from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
@@ -12,12 +14,16 @@ from zra_async import errors
 from zra_async.config import ClientConfig
 from zra_async.core import wire
 from zra_async.core.auth import Auth, AuthContext
+from zra_async.core.bound import Bound
+from zra_async.core.clock import ServiceClock
 from zra_async.core.events import Observer, attentive, quiet
 from zra_async.core.limits import RateLimiter
 from zra_async.core.operation import Host
 from zra_async.core.pipeline import CallOptions, Pipeline
 from zra_async.core.redirects import account_base
 from zra_async.core.transport import Inflow, Transport
+
+_PATIENCE = 10.0  #: seconds for the question what time it is
 
 
 class Session:
@@ -30,6 +36,7 @@ class Session:
         self._transport = Transport(config.network)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._limits: RateLimiter | None = None
+        self._clock: ServiceClock | None = None
         self._pipeline: Pipeline | None = None
         #: one slot for each part on its way
         self.uploads: asyncio.Semaphore = asyncio.Semaphore(config.transfers.upload_concurrency)
@@ -43,7 +50,8 @@ class Session:
         self._state = "open"
         try:
             await self._transport.open()
-            self._limits = self.config.rate_limiter()
+            self._clock = ServiceClock(asyncio.get_running_loop().time)
+            self._limits = self.config.rate_limiter(self._clock.now)
             self._auth.bind(self._auth_context())
             self._pipeline = Pipeline(
                 transport=self._transport,
@@ -54,6 +62,7 @@ class Session:
                 trusted=self.config.hosts.trusted,
                 observe=self.observe,
                 attentive=attentive(self.config.observer),
+                clock=self._clock,
             )
         except BaseException:
             await self.close()
@@ -109,6 +118,28 @@ class Session:
         if self._limits is None:
             raise self._not_open()
         return self._limits
+
+    @property
+    def clock(self) -> ServiceClock:
+        """The service's time, once the client is open."""
+        if self._clock is None:
+            raise self._not_open()
+        return self._clock
+
+    async def service_time(self) -> datetime:
+        """The service's time; where no answer has told it yet, the API host is asked, without credentials.
+
+        A host that cannot be reached is no error here: then it is the time of this machine.
+        """
+        clock, pipeline = self.clock, self._pipeline
+        if pipeline is not None and not clock.known:
+            sent = clock.monotonic()
+            with contextlib.suppress(errors.CallError, TimeoutError, ValueError):
+                with Bound(pipeline.watch, sent + _PATIENCE):
+                    answer = await self.fetch("service_time", self.config.hosts.api, {})
+                clock.observe(answer.headers, sent, clock.monotonic())
+                answer.close()
+        return clock.now()
 
     def send(self, request: wire.Request, options: CallOptions, *, base: str = "") -> Coroutine[Any, Any, wire.Reply]:
         """Make one call, to ``base`` in place of the configured host."""

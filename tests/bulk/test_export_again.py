@@ -6,7 +6,9 @@ import asyncio
 import errno
 import json
 import os
-from datetime import datetime, timedelta
+import sqlite3
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ from zra_async import RetryPolicy, ZRAClient, errors
 from zra_async.bulk import UnitCounts, read_stream
 from zra_async.bulk.window import OVERLAP
 from zra_async.core.events import JobProgress
-from zra_async.sandbox import Fault, Sandbox
+from zra_async.sandbox import Clock, Fault, Sandbox
 
 STREAMS = "conversations,participants,transcripts,comments"
 
@@ -244,6 +246,22 @@ async def test_an_incremental_run_lists_little(tmp_path: Path) -> None:
         processed = [row["iq_processed_time"] for row in sandbox.truth.conversations()]
         recent = [time for time in processed if time and _read(time) >= first.watermark - OVERLAP]
         assert second.units["conversation"].skipped == len(recent)
+
+
+@pytest.mark.parametrize("days", [-7_000, -3, 3, 7_000])
+async def test_the_watermark_is_the_services_time(tmp_path: Path, days: int) -> None:
+    """A machine whose clock is days behind or ahead lists as little as any other, and notes no time of its own."""
+    service = Clock(datetime.now(UTC) + timedelta(days=days))
+    async with account(900, clock=service) as (sandbox, zra):
+        before = sandbox.clock.now().replace(microsecond=0) - timedelta(seconds=1)
+        first = await zra.export(tmp_path, streams="conversations")
+        with closing(sqlite3.connect(tmp_path / "ledger.sqlite")) as ledger:
+            [begun] = ledger.execute("SELECT begun FROM run").fetchone()
+        assert before <= datetime.fromisoformat(begun) <= sandbox.clock.now()
+        processed = [row["iq_processed_time"] for row in sandbox.truth.conversations()]
+        assert first.watermark == max(_read(time) for time in processed if time)
+        await zra.export(tmp_path, streams="conversations")
+        assert sandbox.stats.operations["GET /zra/conversations"] == 4
 
 
 async def test_streams_may_be_added_but_not_left_out(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,7 @@ from zra_async.config import Transfers
 from zra_async.core.limits import Lane
 from zra_async.files.journal import Fingerprint, StoredPart, UploadState
 from zra_async.files.plan import plan_parts
-from zra_async.sandbox import Fault, Sandbox
+from zra_async.sandbox import Clock, Fault, Sandbox
 
 NOON = datetime(2025, 5, 5, 12, tzinfo=UTC)
 
@@ -116,20 +115,14 @@ async def test_what_fits_today_is_sent_and_the_rest_left_with_a_time(tmp_path: P
 
 async def test_a_run_can_wait_for_the_next_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With ``wait`` what does not fit is sent after midnight, by the same call."""
-    began = time.monotonic()
-
-    def now() -> datetime:
-        return datetime(2025, 5, 5, 23, 59, 59, tzinfo=UTC) + timedelta(seconds=time.monotonic() - began)
-
-    monkeypatch.setattr(budgets, "utc_now", now)
     monkeypatch.setattr(budgets, "_AFTER_MIDNIGHT", 0.02)
     tight = FAST | {Label.MULTIPART: Rate(100, per_day=9)}
-    limits = LocalRateLimiter("business", overrides=tight, clock=now)
     given = some(8, {0, 1, 2}, tmp_path)
-    async with Sandbox(conversations=10, limits=False) as sandbox, client(sandbox, limits) as zra:
+    evening = Clock(datetime(2025, 5, 5, 23, 59, 59, tzinfo=UTC))
+    async with Sandbox(conversations=10, limits=False, clock=evening) as sandbox, client(sandbox, tight) as zra:
         report = await run(zra, given, tmp_path / "ledger", daily_budget="wait")
         assert (report.counts, report.partial) == ({"added": 8}, False)
-        assert now().date() == date(2025, 5, 6)
+        assert evening.now().date() == date(2025, 5, 6)
 
 
 async def test_a_day_that_others_have_used_up_puts_a_file_off(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 import pytest
+import time_machine
 from msgspec.structs import replace
 
 from tests.files.conftest import PART, Desk, Video, part_hashes
@@ -123,6 +124,31 @@ async def test_another_request_does_not_take_over_a_journal(
     ):
         with pytest.raises(InvalidArgument, match=f"another {what}"):
             await zra.files.upload(path, journal=journal, **options)
+
+
+@pytest.mark.parametrize("days", [-7_000, -8, 8, 7_000])
+async def test_the_age_of_an_upload_is_counted_by_the_services_clock(
+    desk: Desk, zra: ZRAClient, video: Video, tmp_path: Path, days: int
+) -> None:
+    """A machine whose clock was set meanwhile goes on with an upload of a moment ago."""
+    path, journal = video(3 * PART), tmp_path / "journal"
+    await interrupted(desk, zra, path, journal, 2)
+    with time_machine.travel(datetime.now(UTC) + timedelta(days=days), tick=True):
+        async with desk.client() as other:
+            file = await other.files.resume(journal)
+    assert (file.restarted, file.reused) == ("", 2)
+
+
+async def test_a_journal_holds_the_services_time(desk: Desk, video: Video, tmp_path: Path) -> None:
+    """A machine whose clock is wrong begins an upload, as the first call of its client; another one goes on."""
+    path, journal = video(3 * PART), tmp_path / "journal"
+    with time_machine.travel(datetime.now(UTC) - timedelta(days=400), tick=True):
+        async with desk.client() as zra:
+            await interrupted(desk, zra, path, journal, 2)
+    assert abs(read(journal).created - desk.sandbox.clock.now()) < timedelta(minutes=5)
+    async with desk.client() as other:
+        file = await other.files.resume(journal)
+    assert (file.restarted, file.reused) == ("", 2)
 
 
 async def test_an_upload_older_than_seven_days_begins_anew(

@@ -150,7 +150,7 @@ def test_any_journal_is_read_or_refused(place: Path, content: bytes | dict[str, 
     if state is not None:
         assert len(state.plan) == state.parts_total <= 100
         assert len(state.missing) == state.parts_total - len(state.parts)
-        assert state.expired() in {True, False}
+        assert state.expired(datetime.now(UTC)) in {True, False}
 
 
 def test_a_journal_of_gigabytes_is_not_read(tmp_path: Path) -> None:

@@ -87,6 +87,7 @@ class _Export:
     def __init__(
         self, zra: ZRAClient, folder: Path, ledger: Ledger, wanted: Plan, tally: Tally, concurrency: int
     ) -> None:
+        self._zra = zra
         self._folder = folder
         self._ledger = ledger
         self._plan = wanted
@@ -102,7 +103,7 @@ class _Export:
         await self._check_streams()
         covered: Covered | None = await self._setting("covered", Covered | None)
         window = to_list(covered, self._plan.asked, incremental=self._plan.incremental)
-        run = await ledger.begin(self._plan.parameters, datetime.now(UTC))
+        run = await ledger.begin(self._plan.parameters, await self._zra.service_time())
         segments = Segments(self._folder, run.number, limit=segment_bytes)
         try:
             await ledger.database.run(segments.recover)

@@ -82,7 +82,8 @@ async def ingest(client: ZRAClient, items: Items, plan: IngestPlan, tell: OnEven
     feed = Feed(items)
     total = len(items) if isinstance(items, Sized) else None
     async with await open_ledger(plan.ledger) as ledger:
-        budget = Budget(client.limits)
+        await client.service_time()  # the days of the budget and the times of the ledger are the service's
+        budget = Budget(client.limits, client.clock.now)
         budget.take_over(await ledger.planned(budget.today))
         run = Run(view, ledger, budget, plan, single_limit)
         run.on_progress = lambda done, failed: tell(JobProgress(JOB, "items", done, failed, total))
@@ -143,7 +144,7 @@ class Run:
         self._stopped = ""
         self._resets_at: datetime | None = None
         analysis = plan.analysis if plan.wait_for_analysis else None
-        adder = Adder(view.conversations, ledger, plan.settle, plan.patience, analysis)
+        adder = Adder(view.conversations, ledger, plan.settle, plan.patience, analysis, view.clock)
         self._carrier = Carrier(view.files, adder, ledger, plan.patience, single_limit, self._count_bytes)
         self.analyses: Analyses = Analyses(view.conversations, ledger, plan.analysis, self._outcomes.add)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import weakref
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,7 +13,8 @@ from zra_async.bulk.ingest_item import Checked, CloudRecording, recording_of
 from zra_async.bulk.ingest_ledger import Entry, IngestLedger
 from zra_async.bulk.ingest_lookup import identity_of, look_up
 from zra_async.bulk.ingest_report import ItemOutcome, OutcomeName
-from zra_async.bulk.polling import Polling, passing
+from zra_async.bulk.polling import Polling, due_in, passing
+from zra_async.core.clock import ServiceClock
 
 _MOST_SENDINGS = 5
 _TRY_AGAIN = 3300  #: "Failed to add the recording, please try again."
@@ -36,7 +36,7 @@ class Adder:
     """Adds conversations, those that look the same one after the other, so that an answer that is lost belongs to one.
 
     `settle` is how long an addition is looked for after its answer was lost, and `patience` how long is waited after
-    other failures. `analysis` is how the analysis is waited for, None when it is not.
+    other failures. `analysis` is how the analysis is waited for, None when it is not. `clock` is the service's.
     """
 
     conversations: Conversations
@@ -44,6 +44,7 @@ class Adder:
     settle: Polling
     patience: Polling
     analysis: Polling | None
+    clock: ServiceClock
     _turns: weakref.WeakValueDictionary[str, asyncio.Lock] = field(default_factory=_no_turns)
 
     async def add(self, item: Checked, entry: Entry) -> ItemOutcome:
@@ -58,7 +59,7 @@ class Adder:
                 if outcome is not None:
                     return outcome
                 entry = await self.ledger.save(
-                    replace(entry, begun=True, identity=identity, since=entry.since or time.time(), candidates="")
+                    replace(entry, begun=True, identity=identity, since=entry.since or self.clock.time(), candidates="")
                 )
                 entry, conversation_id = await self._sent(item, entry, asked)
                 if conversation_id:
@@ -149,7 +150,7 @@ class Adder:
             candidates="",
         )
         if self.analysis is not None:
-            entry = replace(entry, due=time.time() + self.analysis.delay(0), asked=1)
+            entry = replace(entry, due=due_in(self.analysis.delay(0)), asked=1)
         await self.ledger.save(entry)
         return ItemOutcome(entry.key, "added", conversation_id)
 

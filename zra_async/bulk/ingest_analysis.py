@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -12,7 +11,7 @@ from zra_async import errors
 from zra_async.api.conversations import Conversations
 from zra_async.bulk.ingest_ledger import Entry, IngestLedger
 from zra_async.bulk.ingest_report import ItemOutcome
-from zra_async.bulk.polling import Polling, passing
+from zra_async.bulk.polling import Polling, due_in, passing
 
 _AT_ONCE = 8
 #: after these no other item would fare better
@@ -39,7 +38,7 @@ class Analyses:
         """Wait for all of them. What the ledger knows from earlier runs is waited for as well."""
         await self.ledger.wait_again()
         while True:
-            now = time.time()
+            now = due_in(0.0)
             closed = self._closed.is_set()
             due = await self.ledger.due(now, _AT_ONCE)
             if due:
@@ -76,7 +75,7 @@ class Analyses:
         elif self.polling.waited(entry.asked) >= self.polling.limit:
             await self._give_up(entry, f"its analysis had not ended after {self.polling.limit:.0f} s", None)
         else:
-            due = time.time() + self.polling.delay(entry.asked)
+            due = due_in(self.polling.delay(entry.asked))
             await self.ledger.save(replace(entry, asked=entry.asked + 1, due=due))
 
     async def _give_up(self, entry: Entry, reason: str, code: int | None) -> None:

@@ -14,13 +14,8 @@ from zra_async.files.plan import plan_parts
 
 #: an upload in parts takes two requests more than parts, and one more where the public file host sends to another
 _CREATION = _COMPLETION = _REDIRECT = 1
-_AFTER_MIDNIGHT = 1.0  #: seconds: the clocks of two machines are never quite the same
+_AFTER_MIDNIGHT = 1.0  #: seconds: the service's own machines are never quite at the same time
 _PLANNED = (Label.FILES, Label.MULTIPART)
-
-
-def utc_now() -> datetime:
-    """The time by which the service counts its days."""
-    return datetime.now(UTC)
 
 
 def in_parts(file: FileStep, single_limit: int) -> bool:
@@ -49,12 +44,12 @@ class Budget:
     """Says which items fit into what is left of a day.
 
     What earlier runs of the day have planned is known from the ledger, since the counters of the client begin anew
-    with each process.
+    with each process. ``now`` is the service's time, by which it counts its days.
     """
 
-    def __init__(self, limits: RateLimiter, now: Callable[[], datetime] | None = None) -> None:
+    def __init__(self, limits: RateLimiter, now: Callable[[], datetime]) -> None:
         self._limits = limits
-        self._now = now or utc_now
+        self._now = now
         self._day = self.today
         self._spent: dict[str, int] = {}
 

@@ -42,8 +42,9 @@ class Entry:
     """How far one item is.
 
     `step` is the next or present one, and `begun` says that it was begun and that its end is not known. `generation`
-    counts how often the item was begun anew. `identity` and `since` are by what, and from when on, an added
-    conversation is recognised; `due` and `asked` are about the wait for its analysis.
+    counts how often the item was begun anew. `identity` and `since` are by what, and from when on (in the service's
+    time), an added conversation is recognised; `due` (a time on the clock of the event loop) and `asked` are about the
+    wait for its analysis.
     """
 
     key: str
@@ -140,9 +141,16 @@ class IngestLedger:
         return await self._commit.run(lambda c: c.execute(query, (identity, key)).fetchone() is not None)
 
     async def wait_again(self) -> None:
-        """Wait for the analyses that earlier runs have given up on."""
-        query = "UPDATE items SET state = 'waiting', due = 0, asked = 0 WHERE state = 'unanalysed'"
-        await self._commit.run(lambda c: c.execute(query))
+        """Wait for the analyses that earlier runs have not seen, and ask after each of them at once.
+
+        When an earlier run meant to ask is a time on its own clock, which says nothing in this process.
+        """
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute("UPDATE items SET due = 0 WHERE state = 'waiting'")
+            connection.execute("UPDATE items SET state = 'waiting', due = 0, asked = 0 WHERE state = 'unanalysed'")
+
+        await self._commit.run(work)
 
     async def due(self, now: float, most: int) -> Sequence[Entry]:
         """The items whose analysis is to be asked after now, those that wait longest first."""

@@ -15,7 +15,7 @@ from zra_async.api.conversations import Conversations
 from zra_async.bulk.ingest_ledger import Entry, IngestLedger
 from zra_async.bulk.polling import Polling, patiently
 
-#: how far the clocks may be apart, in seconds, before an older conversation is taken for a new one
+#: how far apart the clocks of the service's own machines may be, in seconds
 _CLOCKS = 300.0
 _SHORTENED = 20  #: characters that a shortened topic has at least
 _AROUND = timedelta(seconds=1)  #: whether the ends of a period belong to it is not documented

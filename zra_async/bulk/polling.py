@@ -46,6 +46,11 @@ class Polling:
             yield delay
 
 
+def due_in(seconds: float) -> float:
+    """The moment ``seconds`` from now, on the clock of the event loop, which nobody can set."""
+    return asyncio.get_running_loop().time() + seconds
+
+
 def passing(error: BaseException) -> bool:
     """Whether a failure says nothing about the request itself: the same may succeed a little later."""
     if isinstance(error, errors.RateLimited):

@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -141,7 +141,7 @@ class RecordStream:
         )
         async with database:
             ledger = Ledger(database)
-            run = await ledger.begin(self._plan.parameters, datetime.now(UTC))
+            run = await ledger.begin(self._plan.parameters, await self._zra.service_time())
 
             async def deliver(outcomes: Sequence[Outcome]) -> None:
                 for outcome in outcomes:

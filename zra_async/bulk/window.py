@@ -45,8 +45,8 @@ def to_list(covered: Covered | None, asked: Window, *, incremental: bool) -> Win
 def extended(covered: Covered | None, listed: Window, begun: datetime, latest: datetime | None) -> Covered | None:
     """What the folder covers after ``listed`` was exported by a run that began at ``begun``.
 
-    ``latest`` is the last processing time in the list. Nothing later counts as covered, so that a clock of this machine
-    that is ahead of the service's loses nothing.
+    Both are times of the service. ``latest`` is the last processing time in the list, and nothing later counts as
+    covered.
     """
     if latest is None:
         return covered

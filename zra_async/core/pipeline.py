@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import math
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 
 import msgspec
 from msgspec import field
@@ -15,6 +14,7 @@ from zra_async import errors
 from zra_async.core import events
 from zra_async.core.auth import Auth
 from zra_async.core.bound import Bound, Watch
+from zra_async.core.clock import ServiceClock
 from zra_async.core.limits import Lane, Permit, RateLimiter
 from zra_async.core.operation import Host
 from zra_async.core.redirects import REDIRECTS, Route
@@ -62,6 +62,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     observe: events.Observer
     attentive: Callable[[], bool]  #: whether it is told of calls that go well
     watch: Watch = field(default_factory=Watch)
+    clock: ServiceClock = field(default_factory=ServiceClock)  #: learns the service's time from every answer
     structure: asyncio.Lock = field(default_factory=asyncio.Lock)  #: team create, delete and move never overlap
 
     async def call(self, request: Request, options: CallOptions) -> Reply:
@@ -120,7 +121,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
                     if outcome.status in REDIRECTS:
                         self.observe(events.Redirected(operation.name, route.follow(operation, outcome)))
                         continue
-                    error = failure(operation, outcome, authorization=header)
+                    error = failure(operation, outcome, authorization=header, now=self.clock.now())
                     self.limits.observe(operation, outcome.headers, error)
                     if error is None:
                         return outcome
@@ -132,7 +133,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
                     self.observe(events.TokenRefused(operation.name))
                     continue
 
-                decision = self.retry.decide(operation, attempts, error, datetime.now(UTC))
+                decision = self.retry.decide(operation, attempts, error, self.clock.now())
                 if isinstance(decision, Stop):
                     if decision.error is None and isinstance(outcome, Reply):
                         return outcome
@@ -158,11 +159,12 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     ) -> Reply | errors.CallError:
         progress.attempt += 1
         progress.status, progress.permit = None, permit
-        started = progress.clock()
+        started, sent = progress.clock(), self.clock.monotonic()
         bound = Bound(self.watch, math.inf if options.timeout is None else started + options.timeout)
         try:
             with bound:
                 reply = await self.transport.send(request, route.url, header, timeout=options.timeout, permit=permit)
+            self.clock.observe(reply.headers, sent, self.clock.monotonic())
             progress.status, progress.tracking_id, progress.permit = reply.status, reply.tracking_id, None
         except errors.CallError as error:
             return error

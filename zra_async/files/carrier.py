@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -50,7 +49,7 @@ class Carrier:
         """Upload ``content`` in parts; those of ``state`` are there already."""
         stamp = await to_thread(fingerprint, content)
         if state is None:
-            state = _new_state(content, wanted, stamp, self._part_size(content.size, wanted.part_size))
+            state = self._new_state(content, wanted, stamp, self._part_size(content.size, wanted.part_size))
         _demand_same_file(state, stamp)
         means = Means(
             raw=self._raw(),
@@ -60,7 +59,10 @@ class Carrier:
             slots=self._session.uploads,
             concurrency=wanted.concurrency or self._session.config.transfers.upload_concurrency,
             observe=self._session.observe,
+            clock=self._session.clock,
         )
+        if state.upload_context and not state.file_id:
+            await self._session.service_time()  # whether the service still knows the upload depends on its clock
         upload = PartsUpload(state, means)
         done = await upload.run()
         return UploadedFile(
@@ -77,7 +79,7 @@ class Carrier:
     ) -> UploadedFile:
         if log is not None:
             stamp = await to_thread(fingerprint, content)
-            state = state or _new_state(content, wanted, stamp, content.size)
+            state = state or self._new_state(content, wanted, stamp, content.size)
             _demand_same_file(state, stamp)
             if state.file_id:
                 return UploadedFile(file_id=state.file_id, file_name=wanted.name, size=content.size, reused=1)
@@ -85,6 +87,16 @@ class Carrier:
         if log is not None and state is not None:
             await to_thread(log.save, msgspec.structs.replace(state, file_id=file_id))
         return UploadedFile(file_id=file_id, file_name=wanted.name, size=content.size)
+
+    def _new_state(self, content: Source, wanted: Wanted, stamp: Fingerprint, part_size: int) -> UploadState:
+        return UploadState(
+            file_name=wanted.name,
+            main_file_id=wanted.main_file_id,
+            path=_path_of(content),
+            fingerprint=stamp,
+            part_size=part_size,
+            created=self._session.clock.now(),
+        )
 
     async def _single(self, content: Source, wanted: Wanted) -> str:
         changed = content.mtime_ns()
@@ -123,17 +135,6 @@ class Carrier:
 async def loaded(log: JournalFile | None) -> UploadState | None:
     """What a journal holds, None without one."""
     return None if log is None else await to_thread(log.load)
-
-
-def _new_state(content: Source, wanted: Wanted, stamp: Fingerprint, part_size: int) -> UploadState:
-    return UploadState(
-        file_name=wanted.name,
-        main_file_id=wanted.main_file_id,
-        path=_path_of(content),
-        fingerprint=stamp,
-        part_size=part_size,
-        created=datetime.now(UTC),
-    )
 
 
 def _path_of(content: Source) -> str:

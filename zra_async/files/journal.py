@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -81,9 +81,9 @@ class UploadState(msgspec.Struct, frozen=True, kw_only=True):
         numbers = {part.number for part in self.parts}
         return len(numbers) == len(self.parts) and numbers <= set(range(1, self.parts_total + 1))
 
-    def expired(self, now: datetime | None = None) -> bool:
-        """Whether the service has forgotten this upload."""
-        return (now or datetime.now(UTC)) - self.created > LIFETIME
+    def expired(self, now: datetime) -> bool:
+        """Whether the service has forgotten this upload by ``now``, which is its own time."""
+        return now - self.created > LIFETIME
 
     def __repr__(self) -> str:
         return (

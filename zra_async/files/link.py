@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 from typing import Protocol
 from urllib.parse import parse_qs
 
@@ -11,6 +12,7 @@ from yarl import URL
 from zra_async import errors
 from zra_async.api.conversations import GET
 from zra_async.core.address import Address
+from zra_async.core.clock import utc_now
 from zra_async.core.redirects import REDIRECTS, Route, is_trusted
 from zra_async.core.secret import Secret
 from zra_async.core.transport import Inflow
@@ -45,12 +47,19 @@ class Link:
     """Opens connections to one recording.
 
     ``fresh`` gives a new link to it, None when there is no recording. ``origin`` is the API that gives the links; they
-    may lead to it and to the ``trusted`` domains.
+    may lead to it and to the ``trusted`` domains. ``now`` tells the service's time.
     """
 
     def __init__(
-        self, fetcher: Fetcher, fresh: Callable[[], Awaitable[str | None]], *, origin: str, trusted: tuple[str, ...]
+        self,
+        fetcher: Fetcher,
+        fresh: Callable[[], Awaitable[str | None]],
+        *,
+        origin: str,
+        trusted: tuple[str, ...],
+        now: Callable[[], datetime] = utc_now,
     ) -> None:
+        self.now: Callable[[], datetime] = now
         self._fetcher = fetcher
         self._fresh = fresh
         self._origin = URL(origin)
@@ -108,7 +117,9 @@ class Link:
                 return None
             reply = Reply(status, inflow.headers, b"")
             if status not in REDIRECTS:
-                raise failure(GET, reply) or errors.UnexpectedAnswer(NAME, "not a recording", status=status)
+                raise failure(GET, reply, now=self.now()) or errors.UnexpectedAnswer(
+                    NAME, "not a recording", status=status
+                )
             route.follow(GET, reply)
 
 

@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from msgspec import UNSET
 from msgspec.structs import replace
@@ -18,6 +17,7 @@ from msgspec.structs import replace
 from zra_async import errors
 from zra_async.api import files as api
 from zra_async.api.file_models import PartNumberEtag
+from zra_async.core.clock import ServiceClock, moment_of
 from zra_async.core.events import Observer, PartDone
 from zra_async.core.secret import Secret
 from zra_async.files.body import PartBody
@@ -47,6 +47,7 @@ class Means:
     slots: asyncio.Semaphore
     concurrency: int
     observe: Observer
+    clock: ServiceClock
 
 
 class PartsUpload:
@@ -70,7 +71,7 @@ class PartsUpload:
             self.reused = len(self.state.parts)
             return self.state
         # one whose completion is in doubt may be a file by now: that is asked, and not sent again
-        if self.state.expired() and not self.state.completing:
+        if self.state.expired(self._means.clock.now()) and not self.state.completing:
             self._restart(EXPIRED)
         if not self.state.upload_context:
             await self._create()
@@ -112,11 +113,13 @@ class PartsUpload:
         self._means.meter.reset()
 
     async def _create(self) -> None:
-        begun = datetime.now(UTC)
+        clock = self._means.clock
+        sent = clock.monotonic()
         event = await self._means.raw.create_multipart_upload(self.state.file_name, self.state.main_file_id or UNSET)
         if not event.upload_context:
             raise errors.UnexpectedAnswer(_NAME, "the answer has no upload_context", status=201)
         self._resumed = False
+        begun = moment_of(clock.at(sent))  # the answer has told the service's time, if nothing had before
         await self._save(replace(self.state, upload_context=event.upload_context, created=begun, parts=()))
 
     async def _finish(self) -> None:

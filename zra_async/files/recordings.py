@@ -67,7 +67,8 @@ class Conversations(api.Conversations):
             return await self.download_link(conversation_id)
 
         session = self._session
-        link = Link(session, fresh, origin=session.base(Host.API), trusted=session.config.hosts.trusted)
+        trusted, now = session.config.hosts.trusted, session.clock.now
+        link = Link(session, fresh, origin=session.base(Host.API), trusted=trusted, now=now)
         async with session.downloads:
             stream = RecordingStream(link, session.config.retry)
             try:

@@ -6,7 +6,6 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self
 from urllib.parse import unquote
@@ -185,7 +184,7 @@ class RecordingStream:
         """Wait before the next connection, or raise what ends the download."""
         self.close()
         error = problem.error if isinstance(problem, Final) else problem
-        decision = self._retry.decide(GET, self._attempts, error, datetime.now(UTC))
+        decision = self._retry.decide(GET, self._attempts, error, self._link.now())
         if isinstance(problem, Final) or not isinstance(decision, Wait):
             raise (self.interrupted(error) if self.position else error) from None
         self._attempts = self._attempts.after(decision.cause, ambiguous=False)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import time
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Self, Unpack
 
 from aiohttp import web
@@ -189,6 +192,12 @@ class Sandbox:
         forwarder.target = upload
         self.account.files.base_url = upload
 
+    async def _date(self, request: web.Request, response: web.StreamResponse) -> None:  # noqa: ARG002
+        # the web server has put its own time there, and a fault may have put another one, which stays
+        second = int(time.time())
+        if response.headers.get("Date") in (_http_date(second), _http_date(second - 1)):
+            response.headers["Date"] = _http_date(int(self.clock.time()))
+
     async def _serve(
         self,
         handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
@@ -200,6 +209,7 @@ class Sandbox:
         app = web.Application(client_max_size=BODY_LIMIT)
         app.add_routes(routes)
         app.router.add_route("*", "/{path:.*}", handler)
+        app.on_response_prepare.append(self._date)
         if on_prepare is not None:
             app.on_response_prepare.append(on_prepare)
         runner = web.AppRunner(app, access_log=None, lingering_time=LINGER, shutdown_timeout=SHUTDOWN)
@@ -208,3 +218,8 @@ class Sandbox:
         await web.TCPSite(runner, ADDRESS, port).start()
         host, bound = runner.addresses[0][:2]
         return f"http://{host}:{bound}"
+
+
+@functools.lru_cache(maxsize=16)
+def _http_date(second: int) -> str:
+    return formatdate(second, usegmt=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import msgspec
 
 from zra_async import errors
+from zra_async.core.clock import utc_now
 from zra_async.core.limits.bucket import Bucket, Daily, Lane, Permit
 from zra_async.core.limits.plans import PLANS, SHARED_DAILY, Plan, Rate
 from zra_async.core.operation import Label, Operation
@@ -54,9 +54,6 @@ class RateLimiter(Protocol):
         ...
 
 
-_utc_now = partial(datetime.now, UTC)
-
-
 def _loop_time() -> float:
     return asyncio.get_running_loop().time()
 
@@ -76,7 +73,7 @@ class LocalRateLimiter:
         share: float = 1.0,
         overrides: Mapping[Label, Rate] | None = None,
         margin: float = MARGIN,
-        clock: Callable[[], datetime] = _utc_now,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         rates = {**PLANS[plan], **(overrides or {})}
         shared = {label: rate.shared(share) for label, rate in rates.items()}
