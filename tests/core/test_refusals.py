@@ -155,47 +155,6 @@ def test_heavy_and_resource_intensive_share_one_day_on_paid_plans() -> None:
     virtual.run(scenario())
 
 
-def test_a_lower_limit_in_the_headers_is_taken_over_and_a_higher_one_is_not() -> None:
-    """The account turned out to be on a smaller plan: the client slows down by itself."""
-
-    async def scenario() -> list[int]:
-        limits = limiter(80)
-        seen: list[int] = []
-        for told in ("30", "500", "nonsense", ""):
-            limits.observe(LIGHT, {"X-RateLimit-Type": "QPS", "X-RateLimit-Limit": told}, None)
-            seen.append(limits.snapshot()[Label.LIGHT].limit)
-        return seen
-
-    assert virtual.run(scenario()) == [30, 30, 30, 30]
-
-
-def test_the_daily_count_follows_the_service() -> None:
-    """What another app of the account has used counts here too."""
-
-    async def scenario() -> int:
-        limits = limiter(80, per_day=1000)
-        headers = {"X-RateLimit-Type": "Daily-limit", "X-RateLimit-Limit": "1000", "X-RateLimit-Remaining": "10"}
-        limits.observe(LIGHT, headers, None)
-        return limits.snapshot()[Label.LIGHT].used_today
-
-    assert virtual.run(scenario()) == 990
-
-
-def test_what_others_used_of_the_day_does_not_take_our_share_of_it() -> None:
-    """Half of the account's day is ours, whoever has used the other half, until less than that is left."""
-
-    async def scenario() -> list[int]:
-        limits = LocalRateLimiter("free", share=0.5)  # 3 000 of 6 000 LIGHT calls a day
-        left = []
-        for remaining in (3000, 2999, 10):
-            headers = {"X-RateLimit-Type": "Daily-limit", "X-RateLimit-Limit": "6000"}
-            limits.observe(LIGHT, {**headers, "X-RateLimit-Remaining": str(remaining)}, None)
-            left.append(3000 - limits.snapshot()[Label.LIGHT].used_today)
-        return left
-
-    assert virtual.run(scenario()) == [3000, 2999, 10]
-
-
 def test_a_day_of_ones_own_for_resource_intensive_calls() -> None:
     """A rate that is given for this label brings its own calls a day, and does not draw on those of HEAVY."""
 

@@ -16,7 +16,7 @@ from tests.core.server import Behaviour, Server, answer, close_silently, error, 
 from zra_async import Network, Pool, RetryPolicy, errors
 from zra_async.core.events import AttemptDone, Event
 from zra_async.core.form import BytesBody
-from zra_async.core.limits import Permit
+from zra_async.core.limits.bucket import LocalPermit
 from zra_async.core.operation import Host, Label
 from zra_async.core.transport import Transport
 
@@ -236,13 +236,13 @@ async def test_errors_of_the_network_do_not_repeat_the_query() -> None:
 async def test_a_request_with_a_body_counts_from_when_it_is_written(monkeypatch: pytest.MonkeyPatch) -> None:
     """The task that writes the body may have to wait for its turn, and that is not time in the window."""
     tasks: list[object] = []
-    sent = Permit.sent
+    sent = LocalPermit.sent
 
-    def noted(permit: Permit) -> None:
+    def noted(permit: LocalPermit) -> None:
         tasks.append(asyncio.current_task())
         sent(permit)
 
-    monkeypatch.setattr(Permit, "sent", noted)
+    monkeypatch.setattr(LocalPermit, "sent", noted)
     async with Server(FINE) as server, client_of(server) as zra:
         await zra.call(UPLOAD, body=BytesBody(b"x" * 1000))
     assert tasks[0] is not asyncio.current_task()

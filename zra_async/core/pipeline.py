@@ -119,6 +119,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
 
                 if isinstance(outcome, Reply):
                     if outcome.status in REDIRECTS:
+                        self.limits.observe(operation, outcome.headers, None)
                         self.observe(events.Redirected(operation.name, route.follow(operation, outcome)))
                         continue
                     error = failure(operation, outcome, authorization=header, now=self.clock.now())

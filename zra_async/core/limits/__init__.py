@@ -1,7 +1,7 @@
 """Rate limits: never more calls in any window than the service permits, and nearly as many."""
 
-from zra_async.core.limits.bucket import Lane, Permit
-from zra_async.core.limits.local import MARGIN, LimitState, LocalRateLimiter, RateLimiter
+from zra_async.core.limits.base import Lane, LimitState, Permit, RateLimiter
+from zra_async.core.limits.local import MARGIN, LocalRateLimiter
 from zra_async.core.limits.plans import PLANS, SHARED_DAILY, Plan, Rate
 
 __all__ = [

@@ -1,178 +1,146 @@
-"""One label's bucket: its sliding window, its two lanes of waiters, its freeze, and its calls of the day.
+"""One label's bucket: its window, its queues, its freeze, and its calls of the day.
 
-The bucket keeps the calls of the last window, and lets a call go when fewer than the limit remain. A call's window
-begins when its bytes leave and not when it was granted, so that neither a busy event loop nor a slow connect can bunch
-calls together on their way. What the network adds is covered by a margin on the window: a small one for every call,
-and as much as its answer is late, within bounds, for a call that may have been held up before the service counted it.
-Waiters are served first come, first served within a lane.
+The bucket counts the calls of the last window, and grants a permit when fewer than the limit count. A call's window
+begins when its bytes leave and not when it is granted, so that neither a busy event loop nor a slow connect can bunch
+calls together on their way. A margin on the window covers the delay of the network: a small one for every call, and as
+much as its answer is late, within bounds, for a call that the service may have counted late.
 
-A few callers go at once. A crowd, of more than there is room for, is let go one by one, evenly over the window: calls
-that leave together meet again as a burst each time their slots come free, and a service that takes them one by one may
-count the last of a burst later than the margin covers.
+Within a lane, waiters are served first come, first served. A few callers go at once. A crowd, of more than there is
+room for, is served one by one, evenly over the window: calls that leave together would meet again as a burst each time
+their slots come free, and a service may count the last of a burst later than the margin covers. The bulk lane is paced
+from its first call on, so that an interactive call never waits for the next window to begin.
 
-The bulk lane is paced by a token bucket from its first call on: a slot comes free every few milliseconds, and an
-interactive call never waits for the next window to begin.
+A caller with a deadline is refused as soon as it is known that a permit will come too late for an attempt: when it
+asks, or when the outlook has become worse.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
-from collections import deque
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from collections.abc import Callable, Iterator
+from datetime import datetime
 
+from zra_async.core.limits.base import Lane
+from zra_async.core.limits.forecast import Forecast, bulk_place, interactive_place
+from zra_async.core.limits.freeze import Freeze
+from zra_async.core.limits.pace import Activity, Pace
 from zra_async.core.limits.plans import Rate
-from zra_async.core.limits.window import TICK, Lateness, Window
+from zra_async.core.limits.queue import BULK_TURN, Lanes, Queue, Waiter
+from zra_async.core.limits.quota import Daily
+from zra_async.core.limits.timing import AttemptTime, Lateness
+from zra_async.core.limits.window import TICK, Window
 
-#: of every ten grants, bulk gets at least one
-_BULK_TURN = 10
-#: by how much an answer may be late, in seconds, without costing a refusal; refusals raise it
+#: tolerance for late answers before a 429 is likely, in seconds; refusals raise it
 _DOUBT = 0.1
-#: how much delay the quickest answers may have met with, in seconds
+#: the delay that the quickest answers may have met with, in seconds
 _SLACK = 0.015
+#: the part of a wait by which it may become longer, since each grant on the way to it may be a little late
+_DRIFT = 0.02
+#: for how many periods the demand of a lane is remembered
+_MEMORY = 4
+#: the resolution of an event loop's timers, in seconds
+_RESOLUTION = 0.001
 
 
-class Lane(StrEnum):
-    """Who is waiting: a person (`INTERACTIVE`, the default) or an export, import or ingest (`BULK`)."""
+class LocalPermit:
+    """A permit of a `Bucket`."""
 
-    INTERACTIVE = "interactive"
-    BULK = "bulk"
+    __slots__ = ("_bucket", "_open", "day", "granted_at", "leaves", "life", "probe", "sent_at", "waited")
 
-
-class Permit:
-    """The right to send one attempt. Say `sent` when its bytes leave, and `release` it in any case."""
-
-    __slots__ = ("_bucket", "_open", "_probe", "leaves", "sent_at", "waited")
-
-    def __init__(self, bucket: Bucket, *, probe: bool) -> None:
+    def __init__(self, bucket: Bucket, granted_at: float, *, probe: bool) -> None:
         self._bucket = bucket
-        self._probe = probe
         self._open = True
-        self.waited: float = 0.0  #: how long it was waited for, in seconds
+        self.life = bucket.life
+        self.probe = probe
+        self.granted_at = granted_at
+        self.day: datetime | None = None  #: the day that pays for it
+        self.waited: float = 0.0
         self.sent_at: float | None = None
         self.leaves: int = 0  #: the moment of the window at which it stops to count
 
     def sent(self) -> None:
         """Count the attempt from this moment on."""
         if self._open and self.sent_at is None:
-            self.sent_at, self.leaves = self._bucket.count()
+            self.sent_at = self._bucket.count(self)
 
     def release(self) -> None:
-        """Give the permit back; an attempt that was never sent costs nothing."""
+        """End the attempt; one that was never sent costs nothing."""
         if self._open:
-            self._open = False
-            self._bucket.finish(self, probe=self._probe)
-            if self.sent_at is None:
-                self._bucket.daily.give_back()
+            self.withdraw()
+            if self.day is not None:
+                self._bucket.daily.settle(self.day, sent=self.sent_at is not None)
 
     def withdraw(self) -> None:
-        """Give back a permit that never reached its waiter."""
+        """Return a permit that never reached its caller; the caller settles the day."""
         self._open = False
-        self._bucket.finish(self, probe=self._probe)
-
-
-class Daily:
-    """Calls from midnight to midnight UTC; may be shared by several buckets."""
-
-    def __init__(self, limit: int | None, clock: Callable[[], datetime]) -> None:
-        self.limit = limit
-        self._clock = clock
-        self._used = 0
-        self._begins, self._ends = _day_of(clock())
-        self._closed_until: datetime | None = None  # the service said that its day is used up
-
-    @property
-    def over(self) -> bool:
-        """Whether the service has refused this day's next call."""
-        return self._closed_until is not None and self._clock() < self._closed_until
-
-    @property
-    def used(self) -> int:
-        """Calls since midnight UTC."""
-        now = self._clock()
-        if not self._begins <= now < self._ends:
-            self._begins, self._ends = _day_of(now)
-            self._used = 0
-        return self._used
-
-    def take(self) -> bool:
-        """Count one call, unless the day's calls are used up."""
-        used = self.used
-        if (self.limit is not None and used >= self.limit) or self.over:
-            return False
-        self._used = used + 1
-        return True
-
-    def give_back(self) -> None:
-        """Count one call less."""
-        self._used = max(0, self.used - 1)
-
-    def correct(self, limit: int, remaining: int) -> None:
-        """Take over what the service counts, if that is less favourable."""
-        own = self.limit if self.limit is not None else limit
-        self.limit = own
-        self._used = max(self.used, own - remaining)  # of a share, all may be there still when others took theirs
-
-    def close(self, until: datetime | None) -> None:
-        """Take the service's word that its day is used up, whoever used it."""
-        self._closed_until = until or self.resets_at()
-
-    def resets_at(self) -> datetime:
-        """When calls are possible again: when the service said, or the next midnight UTC."""
-        return self._closed_until if self.over and self._closed_until else _day_of(self._clock())[1]
-
-
-def _day_of(now: datetime) -> tuple[datetime, datetime]:
-    begins = datetime.combine(now.date(), datetime.min.time(), UTC)
-    return begins, begins + timedelta(days=1)
+        self._bucket.finish(self)
 
 
 class Bucket:
-    """The window of one label, its two queues, and its freeze."""
+    """The limit of one label."""
 
     def __init__(self, rate: Rate, daily: Daily, margin: float) -> None:
         self.rate = rate
         self.limit: int = rate.count
         self.daily = daily
         self.refused = 0
-        self._now: Callable[[], float] = self._first_look
+        self.answered = False  #: the call that ends next has an answer
+        self.life = 0  #: how many event loops it has served; a permit of an earlier one counts no more
         self._margin = margin
         self._doubt = max(margin, _DOUBT)  # how long after its sending a call may be counted
+        self._window = Window(rate.period)  # of the calls that were sent
+        self._freeze = Freeze()
         self._lateness = Lateness()
-        self._pending = 0  # granted, and not yet sent
-        self._window = Window(rate.period)  # of those that were sent
-        self._queues: dict[Lane, deque[asyncio.Future[Permit]]] = {lane: deque() for lane in Lane}
-        self._gone = dict.fromkeys(Lane, 0)  # how many in each queue were cancelled
-        self._owed = 0  # interactive grants since bulk had its turn
-        self._waking = 0  # granted in the queue, and not yet running
+        self._times = AttemptTime()
         self._next_turn = 0.0  # when the next of a crowd may go
+        self._seen = 0.0  # the latest time that was looked at
+        self._clock: Callable[[], float] = lambda: self._seen
+        self._begin()
+        self.adopt(rate)
+
+    def _begin(self) -> None:
+        """Have no callers."""
+        self._pending = 0  # granted, and not yet sent
+        self._flying = 0  # sent, and not yet answered
+        self._waking = 0  # granted in the queue, and not yet running
+        self._lanes = Lanes()
+        self._line = Queue()  # bulk callers before the pace; the few behind it stand in their lane
+        self._buyer: Waiter | None = None  # is about to buy tokens of the pace
+        self._reviewed = self._reviewed_for = 0.0  # when waiters were looked at, and for how long an attempt
         self._timer: asyncio.TimerHandle | None = None
-        self._frozen_until = 0.0
-        self._thawing = False  # nothing has succeeded since the last freeze
-        self._probing = False
-        self._gate = asyncio.Semaphore(math.ceil(rate.count / _BULK_TURN))
-        self._turn = asyncio.Lock()
-        self._behind_gate = 0
-        from aiolimiter import AsyncLimiter  # costs an import, which a client makes when it opens
+        self._timer_at = math.inf
+        self._freeze.probing = False
+        self._asked = {lane: Activity(_MEMORY * self.rate.period) for lane in Lane}
+        self._slip = 0.0  # how much later than forecast callers were served
 
-        burst = max(1.0, rate.count / 8)
-        self._pace = AsyncLimiter(burst, burst * rate.period / rate.count)
-        self._handful = max(1, int(burst / 4))
-        self._in_hand = 0  # of these, taken from the pace and not yet used
+    def bind(self, clock: Callable[[], float]) -> None:
+        """Serve another event loop, whose time ``clock`` tells; the callers of the last one are gone."""
+        self._clock = clock
+        now = clock()
+        self.life += 1
+        self._begin()
+        self._pace = Pace(self.rate)
+        if now < self._seen:  # another clock: what counted may have been sent a moment ago
+            self._freeze.until = now + max(0.0, self._freeze.until - self._seen)
+            self._next_turn = now
+            count, self._window = self._window.count, Window(self.rate.period)
+            for _ in range(count):
+                self._window.add(now + self.rate.period + self._doubt)
+        self._seen = now
 
-    def _first_look(self) -> float:
-        self._now = asyncio.get_running_loop().time  # a limiter may be made before there is a loop
-        return self._now()
+    def _now(self) -> float:
+        self._seen = now = self._clock()
+        return now
+
+    # ------------------------------------------------------------------ state
 
     @property
     def waiting(self) -> dict[Lane, int]:
         """How many callers wait in each lane."""
         return {
-            Lane.INTERACTIVE: len(self._queues[Lane.INTERACTIVE]) - self._gone[Lane.INTERACTIVE],
-            Lane.BULK: len(self._queues[Lane.BULK]) - self._gone[Lane.BULK] + self._behind_gate,
+            Lane.INTERACTIVE: len(self._lanes.interactive),
+            Lane.BULK: len(self._lanes.bulk) + len(self._line),
         }
 
     @property
@@ -183,209 +151,305 @@ class Bucket:
 
     @property
     def frozen_for(self) -> float:
-        """For how many seconds nobody is let through."""
-        return max(0.0, self._frozen_until - self._now())
-
-    def take(self, lane: Lane) -> Permit | None:
-        """A slot, if there is one that nobody waits for."""
-        now = self._now()
-        # a newcomer must not overtake one who was let go a moment ago and has yet to run
-        if self._next_turn > now or self._waking or any(self._queues.values()) or not self._free(now):
-            return None
-        if lane is Lane.BULK and not self._in_pace():
-            return None
-        return self._grant(now)
-
-    def _in_pace(self) -> bool:
-        """Whether the pace of the bulk lane lets one more go now; it is asked for a few at a time, which costs less."""
-        if self._behind_gate:
-            return False
-        if not self._in_hand:
-            if not self._pace.has_capacity(self._handful):
-                return False
-            with contextlib.suppress(StopIteration):
-                self._pace.acquire(self._handful).send(None)  # which need not wait, as has just been asked
-            self._in_hand = self._handful
-        self._in_hand -= 1
-        return True
-
-    async def acquire(self, lane: Lane) -> Permit:
-        """Wait for a slot: in the lane's queue, and for bulk behind its pace as well."""
-        if lane is Lane.INTERACTIVE:
-            return await self._slot(lane)
-        self._behind_gate += 1
-        try:
-            # A few bulk calls at a time stand at the window: the other 10 000 wait on a semaphore, which costs nothing.
-            async with self._gate:
-                async with self._turn:
-                    await self._pace.acquire()
-                self._behind_gate -= 1
-                try:
-                    return await self._slot(lane)
-                finally:
-                    self._behind_gate += 1
-        finally:
-            self._behind_gate -= 1
-
-    def least_wait(self, lane: Lane) -> float:
-        """A lower bound of how long a newcomer waits, in seconds."""
-        now = self._now()
-        self._window.expire(now)
-        wait = max(0.0, self._frozen_until - now)
-        waiting = self.waiting
-        ahead = waiting[Lane.INTERACTIVE] + (waiting[Lane.BULK] if lane is Lane.BULK else 0)
-        missing = ahead + 1 - (self.limit - self._used)
-        if missing <= 0:
-            return wait
-        window = self.rate.period + self._margin
-        windows, index = divmod(missing - 1, self.limit)
-        leaving = self._window.leaving(index)  # of a call that is under way the moment may yet come nearer
-        first = 0.0 if leaving is None else max(0.0, leaving - now - (self._doubt - self._margin))
-        return max(wait, windows * window + first)
-
-    def count(self) -> tuple[float, int]:
-        """A granted call is sent now; it will leave the window at the moment that is returned as well."""
-        now = self._now()
-        self._pending -= 1
-        leaves = self._window.add(now + self.rate.period + self._doubt)
-        if self._timer is None:
-            self._arm()
-        return now, leaves
-
-    def finish(self, permit: Permit, *, probe: bool) -> None:
-        """A granted call is over; one that was never sent frees its slot at once."""
-        if probe:
-            self._probing = False
-        if permit.sent_at is None:
-            self._pending -= 1
-            self._next_turn -= self.rate.period / self.limit
-            self._pump()
-            return
-        late = self._lateness.of(self._now() - permit.sent_at)
-        until = permit.sent_at + self.rate.period + max(self._margin, late + _SLACK)
-        if late < self._doubt:
-            self._window.move(permit.leaves, until)
-        if probe:
-            self._pump()
-        elif self._timer is not None and until < self._timer.when():
-            self._rearm()
-
-    def freeze(self, seconds: float) -> None:
-        """Let nobody through for ``seconds``, then one call to try."""
-        self._frozen_until = max(self._frozen_until, self._now() + seconds)
-        self._thawing = True
-        self._rearm()
-
-    def widen(self) -> None:
-        """The service counted more than we did: trust late answers less."""
-        self._doubt = min(self.rate.period / 2, self._doubt + 0.05)
-
-    def succeed(self) -> None:
-        """A call has succeeded: a freeze that is over ends for everyone."""
-        if self._thawing and self._frozen_until <= self._now() + TICK:
-            self._thawing = False
-            self._pump()
+        """For how many seconds nothing is granted."""
+        return max(0.0, self._freeze.until - self._now())
 
     @property
     def _used(self) -> int:
         return self._pending + self._window.count
 
-    async def _slot(self, lane: Lane) -> Permit:
-        permit = self.take(Lane.INTERACTIVE)  # bulk has been paced before
-        if permit is not None:
-            return permit
-        waiter: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
-        self._queues[lane].append(waiter)
-        if self._timer is None:
-            self._arm()
-        try:
-            permit = await waiter
-            self._waking -= 1
-            return permit
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled():
-                self._waking -= 1
-                waiter.result().withdraw()
-            else:
-                waiter.cancel()
-                self._forget(lane, waiter)
-            raise
+    # ------------------------------------------------------------------ asking
 
-    def _forget(self, lane: Lane, waiter: asyncio.Future[Permit]) -> None:
-        queue = self._queues[lane]
-        if queue and queue[0] is waiter:
-            queue.popleft()
-            self._pump()
-        else:
-            # elsewhere in the queue it stays, done, until its turn comes: removing it would cost a scan
-            self._gone[lane] += 1
+    def take(self, lane: Lane) -> LocalPermit | None:
+        """Grant a permit at once, if there is a slot that nobody waits for."""
+        now = self._now()
+        self._asked[lane].note(now)
+        # a newcomer must not overtake one who was served a moment ago and has yet to run
+        if self._next_turn > now or self._waking or len(self._lanes) or not self._free(now):
+            return None
+        if lane is Lane.BULK:
+            if len(self._line) or not self._pace.in_hand:
+                return None
+            self._pace.in_hand -= 1
+        return self._grant(now)
+
+    def leaves_time(self, deadline: float) -> bool:
+        """Tell whether an attempt that is sent now can be answered by then."""
+        return self._times.suffices(deadline - self._now())
+
+    def wait_of(self, lane: Lane) -> float:
+        """Return how long a newcomer waits, in seconds."""
+        now = self._now()
+        return self._when(self._forecast(now), lane, self.waiting[lane]) - now
+
+    async def acquire(self, lane: Lane, deadline: float | None) -> LocalPermit | None:
+        """Wait for a permit; None when it would come too late for an attempt before ``deadline``."""
+        if lane is Lane.BULK and not len(self._line) and self._buyer is None and self._pace.can_buy():
+            await self._pace.buy()
+            if (permit := self.take(lane)) is not None:
+                return permit
+        waiter = Waiter(lane, deadline)
+        if deadline is not None:
+            wait = self.wait_of(lane)
+            waiter.expected = self._seen + wait
+            if waiter.expected + _DRIFT * wait + self._times.usual >= deadline:
+                return None
+            latest = deadline - self._times.mean
+            waiter.timer = asyncio.get_running_loop().call_at(latest, self._too_late, waiter)
+        (self._line if lane is Lane.BULK else self._lanes.interactive).add(waiter)
+        self._admit()
+        if self._timer is None or len(self._lanes) == 1 or len(self._line) == 1:
+            self._rearm()  # with more than that, the timer is set for those who wait already
+        return await self._outcome(waiter)
+
+    async def _outcome(self, waiter: Waiter) -> LocalPermit | None:
+        try:
+            while (told := await waiter.future) == "buy":
+                waiter.renew()
+                await self._pace.buy()
+                self._buyer = None
+                self._serve()
+                if waiter.queue is None and not waiter.future.done():
+                    return None  # it was refused on its way here
+        except asyncio.CancelledError:
+            if isinstance(granted := waiter.told, LocalPermit):
+                self._waking -= 1
+                granted.withdraw()
+            else:
+                self._drop(waiter)
+            raise
+        if told is not None:
+            self._waking -= 1
+        return told
+
+    def _drop(self, waiter: Waiter) -> None:
+        if self._buyer is waiter:
+            self._buyer = None
+        waiter.leave()
+        self._serve()
+
+    def _too_late(self, waiter: Waiter) -> None:
+        waiter.timer = None
+        waiter.refuse()
+        self._serve()
+
+    # ------------------------------------------------------------------ attempts
+
+    def count(self, permit: LocalPermit) -> float:
+        """Count a granted call from now on, and return the time."""
+        now = self._now()
+        if permit.life == self.life:
+            self._pending -= 1
+            self._flying += 1
+            permit.leaves = self._window.add(now + self.rate.period + self._doubt)
+            if self._timer is None:
+                self._rearm()
+        return now
+
+    def finish(self, permit: LocalPermit) -> None:
+        """End a granted call; one that was never sent frees its slot at once."""
+        if permit.life != self.life:
+            return
+        if permit.probe:
+            self._freeze.probing = False
+        if permit.sent_at is None:
+            self._pending -= 1
+            self._next_turn -= self._interval
+            self._serve()
+            return
+        self._flying -= 1
+        now = self._now()
+        late = self._lateness.of(now - permit.sent_at)
+        held = self._doubt
+        if late < held:
+            held = max(self._margin, late + _SLACK)
+            self._window.move(permit.leaves, permit.sent_at + self.rate.period + held)
+        until = permit.sent_at + self.rate.period + held
+        self._times.took(now - permit.granted_at, answered=self.answered)
+        self.answered = False
+        self._held += (held - self._held) / 16
+        self._cycle += (until - permit.granted_at - self._cycle) / 16
+        if self._times.mean > 1.2 * self._reviewed_for and len(self._lanes):
+            self._review()  # what was time enough is so no more
+        if permit.probe:
+            self._serve()
+        elif self._timer is not None and until < self._timer_at:
+            self._rearm()
+
+    # ------------------------------------------------------------------ the word of the service
+
+    def freeze(self, seconds: float) -> None:
+        """Grant nothing for ``seconds``, then one permit as a probe."""
+        self._freeze.begin(self._now() + seconds)
+        self._review()
+        self._rearm()
+
+    def succeed(self) -> None:
+        """A call has succeeded: a freeze whose time is over ends for everyone."""
+        if self._freeze.thawing and self._freeze.end(self._now()):
+            self._serve()
+
+    def widen(self) -> None:
+        """The service counted more than this bucket: trust late answers less."""
+        self._doubt = min(self.rate.period / 2, self._doubt + 0.05)
+
+    def adopt(self, rate: Rate) -> None:
+        """Keep ``rate`` from now on."""
+        if self.life and (rate.count, rate.period) == (self.limit, self.rate.period):
+            return
+        self.rate, self.limit = rate, rate.count
+        self._interval = rate.period / rate.count
+        self._gate = math.ceil(rate.count / BULK_TURN)
+        self._held = self._doubt  # for how long beyond the period a call counts
+        self._cycle = rate.period + self._doubt  # for how long a grant takes up its slot
+        if self.life:
+            self._pace = Pace(rate)
+            self._review()
+            self._serve()
+
+    def refuse_all(self) -> None:
+        """Refuse every caller who waits."""
+        for queue in (self._lanes.interactive, self._lanes.bulk, self._line):
+            for waiter in list(queue):
+                waiter.refuse()
+
+    # ------------------------------------------------------------------ serving
 
     def _free(self, now: float) -> bool:
         self._window.expire(now)
-        if self._frozen_until > now + TICK or (self._thawing and self._probing):
-            return False
-        return self._used < self.limit
+        return not self._freeze.blocks(now) and self._used < self.limit
 
-    def _grant(self, now: float) -> Permit:
+    def _grant(self, now: float) -> LocalPermit:
         self._pending += 1
         # an eighth of the window may be ahead of its turn: a late timer must not cost the calls that it held up
-        self._next_turn = max(self._next_turn, now - self.rate.period / 8) + self.rate.period / self.limit
-        if self._thawing:
-            self._probing = True
-        return Permit(self, probe=self._thawing)
+        self._next_turn = max(self._next_turn, now - self.rate.period / 8) + self._interval
+        probe = self._freeze.probing = self._freeze.thawing
+        return LocalPermit(self, now, probe=probe)
 
-    def _pump(self) -> None:
-        """Let go whoever may go now, and set the timer for the next."""
+    def _serve(self) -> None:
+        """Serve whoever is due, and set the timer for the next."""
         now = self._now()
+        self._admit()
         while self._free(now) and self._due(now) <= now + TICK:
-            waiter = self._next()
+            waiter = self._lanes.next()
             if waiter is None:
                 break
-            waiter.set_result(self._grant(now))
+            if waiter.deadline is not None and waiter.deadline <= now + self._times.mean:
+                waiter.refuse()
+                continue
+            if waiter.lane is Lane.INTERACTIVE and waiter.expected is not None:
+                self._slip = max(0.9 * self._slip, min(now - waiter.expected, self.rate.period / 4))
+            waiter.leave()
+            waiter.tell(self._grant(now))
             self._waking += 1
+            self._lanes.served(waiter.lane)
+            if waiter.lane is Lane.BULK:
+                self._admit()
         self._rearm()
 
+    def _admit(self) -> None:
+        """Let bulk callers into their lane, a few at a time and each with a token of the pace."""
+        while (head := self._line.head) is not None and len(self._lanes.bulk) < self._gate:
+            if not self._pace.in_hand:
+                if self._buyer is None and self._pace.can_buy():
+                    self._buyer = head
+                    head.tell("buy")
+                return
+            self._pace.in_hand -= 1
+            self._lanes.bulk.add(self._line.pop())
+
     def _due(self, now: float) -> float:
-        """When the next waiter may have a slot that is free: now, or in a crowd when its turn has come."""
-        room = self.limit - self._used
-        crowded = sum(map(len, self._queues.values())) > room
+        """Return when the next waiter may have a slot that is free: now, or in a crowd when its turn has come."""
+        crowded = len(self._lanes) > self.limit - self._used
         return max(now, self._next_turn) if crowded else now
 
-    def _next(self) -> asyncio.Future[Permit] | None:
-        bulk_first = self._owed >= _BULK_TURN - 1
-        lanes = (Lane.BULK, Lane.INTERACTIVE) if bulk_first else (Lane.INTERACTIVE, Lane.BULK)
-        for lane in lanes:
-            queue = self._queues[lane]
-            while queue:
-                waiter = queue.popleft()
-                if not waiter.done():
-                    self._owed = self._owed + 1 if lane is Lane.INTERACTIVE else 0
-                    return waiter
-                self._gone[lane] -= 1
-        return None
-
-    def _rearm(self) -> None:
+    def _rearm(self, least: float = 0.0) -> None:
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
-        self._arm()
+            self._timer, self._timer_at = None, math.inf
+        when = min(self._next_service(), self._next_admission())
+        if when < math.inf:
+            self._timer_at = max(when, least)
+            self._timer = asyncio.get_running_loop().call_at(self._timer_at, self._fire)
 
-    def _arm(self) -> None:
-        if not any(self._queues.values()):
-            return
+    def _next_service(self) -> float:
+        if not len(self._lanes):
+            return math.inf
         now = self._now()
-        if self._frozen_until > now + TICK:
-            when = self._frozen_until
-        elif self._thawing and self._probing:
-            return  # the probe's end pumps
-        elif self._used < self.limit:
-            when = self._due(now)
-        elif (leaving := self._window.leaving(0)) is not None:
-            when = leaving
-        else:
-            return  # all granted and none sent: the next one sent arms
-        self._timer = asyncio.get_running_loop().call_at(when, self._fire)
+        if self._freeze.until > now + TICK:
+            return self._freeze.until
+        if self._freeze.blocks(now):
+            return math.inf  # the probe's end serves
+        if self._used < self.limit:
+            return self._due(now)
+        leaving = self._window.first
+        return math.inf if leaving is None else leaving  # all granted and none sent: the next one sent arms
+
+    def _next_admission(self) -> float:
+        if self._line.head is None or self._buyer is not None or len(self._lanes.bulk) >= self._gate:
+            return math.inf
+        # where two calculations of one moment differ by a rounding error, ask again a little later
+        return max(self._pace.due(1), self._now() + _RESOLUTION)
 
     def _fire(self) -> None:
-        self._timer = None
-        self._pump()
+        early = self._timer_at - self._now() > TICK  # some loops round to milliseconds
+        self._timer, self._timer_at = None, math.inf
+        if (self._line.dated or self._lanes.bulk.dated) and self._seen - self._reviewed > self.rate.period / 4:
+            self._review()  # interactive callers have come before bulk ones
+        self._serve()
+        if early and self._timer is not None and self._timer_at < self._seen + _RESOLUTION:
+            self._rearm(self._seen + _RESOLUTION)
+
+    # ------------------------------------------------------------------ foresight
+
+    def _forecast(self, now: float) -> Forecast:
+        self._window.expire(now)
+        start = resumes = max(now, self._freeze.until)
+        if self._freeze.thawing:
+            resumes += self._times.usual
+            start = resumes if self._freeze.probing else start
+        leaving = self._window.schedule()
+        for index in range(max(0, len(leaving) - self._flying), len(leaving)):
+            leaving[index] -= self._doubt - self._held  # these are still counted as if their answers were late
+        leaving += [now + self._cycle] * self._pending
+        leaving.sort()
+        crowded = sum(self.waiting.values()) >= self.limit - len(leaving)
+        return Forecast(
+            limit=self.limit,
+            start=start,
+            resumes=resumes,
+            leaving=leaving,
+            cycle=self._cycle,
+            pace=(self._next_turn, self._interval, self.rate.period / 8) if crowded else None,
+        )
+
+    def _when(self, forecast: Forecast, lane: Lane, ahead: int) -> float:
+        """Return when a caller is served who has ``ahead`` others of its lane before it."""
+        now = self._seen
+        interactive = len(self._lanes.interactive)
+        bulk = len(self._lanes.bulk) + len(self._line)
+        if lane is Lane.INTERACTIVE:
+            active = bulk > 0 or self._asked[Lane.BULK].level(now) > 0.5
+            return self._slip + forecast.when(interactive_place(ahead, self._lanes.owed, bulk=active))
+        share = self._asked[Lane.INTERACTIVE].level(now) / (_MEMORY * self.limit)
+        at = self._slip + forecast.when(bulk_place(ahead, interactive, self._lanes.owed, share))
+        return max(at, self._pace.due(ahead + 1 - len(self._lanes.bulk)))
+
+    def _dated_waiters(self) -> Iterator[tuple[Lane, Queue]]:
+        yield Lane.INTERACTIVE, self._lanes.interactive
+        yield Lane.BULK, self._lanes.bulk
+        yield Lane.BULK, self._line
+
+    def _review(self) -> None:
+        """Refuse at once whoever can no longer make it."""
+        forecast = self._forecast(self._now())
+        self._reviewed, self._reviewed_for = self._seen, self._times.mean
+        ahead = dict.fromkeys(Lane, 0)
+        for lane, queue in self._dated_waiters():
+            for waiter in list(queue):
+                waiter.expected = None
+                at = -math.inf if waiter.deadline is None else self._when(forecast, lane, ahead[lane])
+                if waiter.deadline is not None and at + self._reviewed_for >= waiter.deadline:
+                    waiter.refuse()
+                else:
+                    ahead[lane] += 1

@@ -1,4 +1,4 @@
-"""The calls that count towards a limit now, and how late they may have been counted."""
+"""The calls that count towards a limit now."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import math
 TICK = 1e-6
 #: into how many moments a window is divided; a call leaves at the end of its moment, so at most this part too late
 _MOMENTS = 1000
-#: among so many answers one has met with next to no delay
-_ANSWERS = 64
 
 
 class Window:
@@ -29,7 +27,7 @@ class Window:
         self._moments: list[int] = []  # a heap of the same moments
 
     def add(self, until: float) -> int:
-        """Count one call ``until`` then; the moment that is returned names it to `move`."""
+        """Count one call ``until`` then; the returned moment identifies it to `move`."""
         moment = math.ceil(until / self._step)
         if moment in self._leaving:
             self._leaving[moment] += 1
@@ -40,52 +38,25 @@ class Window:
         return moment
 
     def move(self, moment: int, until: float) -> None:
-        """Let a call that would leave at ``moment`` do so at another time, unless it is gone."""
+        """Let a call that would leave at ``moment`` leave at another time, unless it is gone."""
         if moment in self._leaving:
             self._leaving[moment] -= 1
             self.count -= 1
             self.add(until)
 
     def expire(self, now: float) -> None:
-        """Let go those whose time has come."""
+        """Drop the calls whose time has come."""
         moments = self._moments
         while moments and moments[0] * self._step <= now + TICK:
             self.count -= self._leaving.pop(heapq.heappop(moments))
 
-    def leaving(self, index: int) -> float | None:
-        """When the call that is so many places from the front leaves, None where there are not so many."""
-        if index == 0:
-            return self._front()
-        for moment in sorted(self._leaving):
-            index -= self._leaving[moment]
-            if index < 0:
-                return moment * self._step
-        return None
-
-    def _front(self) -> float | None:
+    @property
+    def first(self) -> float | None:
+        """The moment at which the next call leaves, None if there is none."""
         while self._moments and not self._leaving[self._moments[0]]:
             del self._leaving[heapq.heappop(self._moments)]
         return self._moments[0] * self._step if self._moments else None
 
-
-class Lateness:
-    """How much later answers come than the quickest of the last hundred, in seconds.
-
-    Of the first ones, which there is nothing to compare with, all of the time may be delay.
-    """
-
-    __slots__ = ("_before", "_left", "_now")
-
-    def __init__(self) -> None:
-        self._before = 0.0
-        self._now = math.inf
-        self._left = _ANSWERS
-
-    def of(self, took: float) -> float:
-        """Take note of an answer that took so long, and say how late it was."""
-        self._now = min(self._now, took)
-        late = took - min(self._now, self._before)
-        self._left -= 1
-        if not self._left:
-            self._before, self._now, self._left = self._now, math.inf, _ANSWERS
-        return late
+    def schedule(self) -> list[float]:
+        """Return when each call leaves, the next one first."""
+        return [moment * self._step for moment in sorted(self._leaving) for _ in range(self._leaving[moment])]
