@@ -16,7 +16,7 @@ from tests.core.server import Behaviour, Server, answer, close_silently, error, 
 from zra_async import Network, Pool, RetryPolicy, errors
 from zra_async.core.events import AttemptDone, Event
 from zra_async.core.form import BytesBody
-from zra_async.core.limits.bucket import LocalPermit
+from zra_async.core.limits.permit import LocalPermit
 from zra_async.core.operation import Host, Label
 from zra_async.core.transport import Transport
 

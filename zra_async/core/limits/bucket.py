@@ -19,12 +19,12 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable, Iterator
-from datetime import datetime
 
 from zra_async.core.limits.base import Lane
 from zra_async.core.limits.forecast import Forecast, bulk_place, interactive_place
 from zra_async.core.limits.freeze import Freeze
 from zra_async.core.limits.pace import Activity, Pace
+from zra_async.core.limits.permit import LocalPermit
 from zra_async.core.limits.plans import Rate
 from zra_async.core.limits.queue import BULK_TURN, Lanes, Queue, Waiter
 from zra_async.core.limits.quota import Daily
@@ -41,40 +41,6 @@ _DRIFT = 0.02
 _MEMORY = 4
 #: the resolution of an event loop's timers, in seconds
 _RESOLUTION = 0.001
-
-
-class LocalPermit:
-    """A permit of a `Bucket`."""
-
-    __slots__ = ("_bucket", "_open", "day", "granted_at", "leaves", "life", "probe", "sent_at", "waited")
-
-    def __init__(self, bucket: Bucket, granted_at: float, *, probe: bool) -> None:
-        self._bucket = bucket
-        self._open = True
-        self.life = bucket.life
-        self.probe = probe
-        self.granted_at = granted_at
-        self.day: datetime | None = None  #: the day that pays for it
-        self.waited: float = 0.0
-        self.sent_at: float | None = None
-        self.leaves: int = 0  #: the moment of the window at which it stops to count
-
-    def sent(self) -> None:
-        """Count the attempt from this moment on."""
-        if self._open and self.sent_at is None:
-            self.sent_at = self._bucket.count(self)
-
-    def release(self) -> None:
-        """End the attempt; one that was never sent costs nothing."""
-        if self._open:
-            self.withdraw()
-            if self.day is not None:
-                self._bucket.daily.settle(self.day, sent=self.sent_at is not None)
-
-    def withdraw(self) -> None:
-        """Return a permit that never reached its caller; the caller settles the day."""
-        self._open = False
-        self._bucket.finish(self)
 
 
 class Bucket:

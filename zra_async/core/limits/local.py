@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -57,6 +58,7 @@ class LocalRateLimiter:
         self._share = share
         self._clock = clock
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._process = 0
         self._binding = threading.Lock()
 
     async def acquire(self, operation: Operation[Any], lane: Lane, deadline: float | None) -> Permit:
@@ -66,7 +68,7 @@ class LocalRateLimiter:
         before ``deadline``; `DeadlineExceeded` when no attempt can be answered by then.
         """
         loop = asyncio.get_running_loop()
-        if loop is not self._loop:
+        if loop is not self._loop or os.getpid() != self._process:
             self._here()
         bucket = self._buckets[operation.label]
         if deadline is not None and not bucket.leaves_time(deadline):
@@ -126,7 +128,7 @@ class LocalRateLimiter:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             loop = None
-        if loop is None or loop is not self._loop:
+        if loop is None or loop is not self._loop or os.getpid() != self._process:
             with self._binding:
                 self._bind(loop)
         return loop
@@ -135,10 +137,10 @@ class LocalRateLimiter:
         served = self._loop
         if served is None or served.is_closed():
             if loop is not None:
-                self._loop = loop
+                self._loop, self._process = loop, os.getpid()
                 for bucket in self._buckets.values():
                     bucket.bind(loop.time)
-        elif served is not loop and (loop is not None or served.is_running()):
+        elif os.getpid() != self._process or (served is not loop and (loop is not None or served.is_running())):
             raise errors.ConfigurationError(
                 "this rate limiter serves another event loop, in another thread or process or not yet closed: make a "
                 "limiter for each event loop, and give each of them its share of the account's limits"

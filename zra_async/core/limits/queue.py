@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from zra_async.core.limits.base import Lane
 
 if TYPE_CHECKING:
-    from zra_async.core.limits.bucket import LocalPermit
+    from zra_async.core.limits.permit import LocalPermit
 
 #: of every ten grants, bulk gets at least one
 BULK_TURN = 10
