@@ -14,6 +14,7 @@ from msgspec.structs import force_setattr
 
 from zra_async.core.address import checked_url, is_plain_host
 from zra_async.core.auth import TOKEN_URL, ServerToServer
+from zra_async.core.callbacks import check_plain
 from zra_async.core.clock import utc_now
 from zra_async.core.events import Observer, log_event
 from zra_async.core.limits import Lane, LocalRateLimiter, Plan, Rate, RateLimiter
@@ -21,7 +22,7 @@ from zra_async.core.operation import Label
 from zra_async.core.retry import RetryPolicy
 from zra_async.core.secret import Secret
 from zra_async.core.transport import Network
-from zra_async.errors import ConfigurationError
+from zra_async.errors import ConfigurationError, InvalidArgument
 
 
 class Hosts(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,6 +112,10 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
         force_setattr(self, "lane", checked_lane(self.lane))
         if isinstance(self.limits, Mapping):
             _check_rates(self.limits)
+        try:
+            check_plain("observer", self.observer)
+        except InvalidArgument as problem:
+            raise ConfigurationError(str(problem)) from None
         if self.transfers.upload_concurrency + self.transfers.download_concurrency > self.network.file.connections:
             raise ConfigurationError("the file pool has fewer connections than uploads and downloads may run at once")
 

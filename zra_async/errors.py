@@ -11,6 +11,7 @@
     ├── LedgerError                the ledger of an export, ingest or import cannot be read or written
     ├── ExportIncomplete           an export without a folder could not read everything: ``report`` tells what
     ├── StagesNotRegistered        deals name stages that the registration of the CRM does not have
+    ├── StrayCancellation          code of a job raised CancelledError, and nobody had cancelled the job
     ├── InUse                      another task or process works with this journal, download, ledger or folder
     ├── TargetExists               a download would replace a file (also a FileExistsError)
     ├── WebhookRefused             a request that claims to be a webhook is not signed as one
@@ -148,6 +149,13 @@ class ExportIncomplete(ZRAError):
         self.report = report
         first = "; ".join(f"{failure.kind} {failure.id}: {failure.reason}" for failure in report.failures[:1])
         super().__init__(f"{report.failed} units could not be read, such as {first}")
+
+
+class StrayCancellation(ZRAError):
+    """A `CancelledError` came out of an iterator of items or out of a task of a job, and nobody had cancelled the job.
+
+    A future that somebody else has cancelled raises one to whoever asks for its result. ``__cause__`` is that error.
+    """
 
 
 class InUse(ZRAError):

@@ -294,7 +294,7 @@ def test_times_are_compared_as_the_service_sees_them() -> None:
 def test_progress_has_a_total_once_it_is_known() -> None:
     """While a list is read its total is open; what a run had done before an interruption counts."""
     told: list[JobProgress] = []
-    tally = Tally(told.append, None)
+    tally = Tally(told.append)
     tally.begin({"conversation": UnitCounts(done=5, deleted=1)}, {"conversation": 2})
     tally.found("conversation", 3)
     tally.finished([outcome(1), Outcome(unit(2), "failed", reason="x")])

@@ -4,6 +4,7 @@ from zra_async.bulk.crm_report import FailedRecord, ImportReport, KindReport
 from zra_async.bulk.ingest_item import CloudRecording, ConversationFields, IngestItem
 from zra_async.bulk.ingest_report import IngestReport, ItemOutcome
 from zra_async.bulk.ingest_status import IngestStatus, KnownItem, ingest_status
+from zra_async.bulk.job_report import report_of
 from zra_async.bulk.manifest import Manifest, check_manifest
 from zra_async.bulk.parquet import to_parquet
 from zra_async.bulk.polling import Polling
@@ -37,6 +38,7 @@ __all__ = [
     "check_manifest",
     "ingest_status",
     "read_stream",
+    "report_of",
     "select",
     "to_parquet",
 ]

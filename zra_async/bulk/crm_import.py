@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from zra_async import errors
 from zra_async.api.crm import REGISTRATION
@@ -17,10 +18,12 @@ from zra_async.bulk.crm_kinds import CHAIN, DEALS, LEADS, Kind
 from zra_async.bulk.crm_ledger import ImportLedger, Outcome, open_ledger
 from zra_async.bulk.crm_report import Failures, ImportReport, KindReport, failed_row
 from zra_async.bulk.crm_task import Courier
-from zra_async.bulk.job_events import first_of
+from zra_async.bulk.job_report import attach
 from zra_async.bulk.polling import Polling
 from zra_async.bulk.record_files import PathLike
+from zra_async.core.cancellation import CallersCode, as_error
 from zra_async.core.events import JobProgress
+from zra_async.core.tasks import Tasks
 
 JOB = "crm import"
 #: chunks of one kind that are with the service at once; their records are in memory until they have ended
@@ -45,25 +48,41 @@ async def import_records(
     began = time.monotonic()
     inputs = [Input(kind, records) for kind, records in given.items() if records is not None]
     cutters = {source.kind: Cutter(source.kind, plan.chunk_records, plan.chunk_bytes) for source in inputs}
-    async with await open_ledger(plan.ledger) as ledger, failures:
-        run = Run(plan, Courier(caller, plan.polling, ledger.sent), ledger, failures, await _stages(caller))
-        totals = await _totals(inputs, run.stages)
-        imports = {s.kind: KindImport(run, s, cutters[s.kind], totals[s.kind]) for s in inputs}
-        await _in_order([imports[kind] for kind in CHAIN if kind in imports], imports.get(LEADS))
-        if run.stopped is None:
-            await ledger.end()
-    return ImportReport(
-        kinds={kind.name: one.counts for kind, one in imports.items()},
-        failures=tuple(failures.kept),
-        stopped=str(run.stopped or ""),
-        resets_at=run.stopped.resets_at if run.stopped else None,
-        seconds=time.monotonic() - began,
-    )
+    imports: dict[Kind, KindImport] = {}
+
+    def report(stopped: str, resets_at: datetime | None = None) -> ImportReport:
+        return ImportReport(
+            kinds={kind.name: one.counts for kind, one in imports.items()},
+            failures=tuple(failures.kept),
+            stopped=stopped,
+            resets_at=resets_at,
+            seconds=time.monotonic() - began,
+        )
+
+    try:
+        async with await open_ledger(plan.ledger) as ledger, failures:
+            run = Run(plan, Courier(caller, plan.polling, ledger.sent), ledger, failures, await _stages(caller))
+            totals = await _totals(inputs, run.stages)
+            imports.update({s.kind: KindImport(run, s, cutters[s.kind], totals[s.kind]) for s in inputs})
+            await _in_order([imports[kind] for kind in CHAIN if kind in imports], imports.get(LEADS))
+            if run.failure is not None:
+                raise run.failure
+            if run.stopped is None:
+                await ledger.end()
+    except BaseException as error:
+        if imports:
+            attach(error, report(f"{type(error).__name__}: {error}"))
+        raise
+    return report(str(run.stopped or ""), run.stopped.resets_at if run.stopped else None)
 
 
 @dataclass(slots=True)
 class Run:
-    """What the kinds of one import share. `stages` are the registered ones; `stopped` ends all, in good order."""
+    """What the kinds of one import share. `stages` are the registered ones.
+
+    `stopped`, a daily limit, and `failure`, an error of one of the iterators, end all kinds in good order: what is with
+    the service is waited for.
+    """
 
     plan: ImportPlan
     courier: Courier
@@ -71,6 +90,12 @@ class Run:
     failures: Failures
     stages: frozenset[str]
     stopped: errors.RateLimited | None = None
+    failure: BaseException | None = None
+
+    @property
+    def ended_early(self) -> bool:
+        """Tell whether no more records are to be taken."""
+        return self.stopped is not None or self.failure is not None
 
 
 class KindImport:
@@ -87,25 +112,38 @@ class KindImport:
 
     async def run(self) -> None:
         """Import every record, and return when the last task has ended."""
-        try:
-            async with asyncio.TaskGroup() as group, contextlib.aclosing(self._source.batches()) as batches:
-                async for rows in batches:
-                    chunks, refusals = self._cutter.add(rows)
-                    await self._refuse(len(rows), refusals)
-                    await self._start(group, chunks)
-                    if self._run.stopped:
-                        return
-                await self._start(group, self._cutter.rest())
-        except BaseExceptionGroup as failed:
-            raise first_of(failed) from None
-        await self._run.ledger.close_kind(self._kind, self._cutter.count)
+        run = self._run
+        async with Tasks() as tasks:
+            await self._read(tasks)
+        if run.ended_early:
+            return
+        await run.ledger.close_kind(self._kind, self._cutter.count)
         self._tell()
 
-    async def _start(self, group: asyncio.TaskGroup, chunks: Sequence[Chunk]) -> None:
+    async def _read(self, tasks: Tasks) -> None:
+        """Start a task for each chunk of the input, until it ends or the run does."""
+        async with contextlib.aclosing(self._source.batches()) as batches:
+            while not self._run.ended_early:
+                code = CallersCode()
+                try:
+                    rows = await anext(batches, None)
+                except BaseException as problem:
+                    if not code.raised(problem):
+                        raise
+                    self._run.failure = as_error(problem, f"the iterator of {self._kind.name}")
+                    return
+                if rows is None:
+                    await self._start(tasks, self._cutter.rest())
+                    return
+                chunks, refusals = self._cutter.add(rows)
+                await self._refuse(len(rows), refusals)
+                await self._start(tasks, chunks)
+
+    async def _start(self, tasks: Tasks, chunks: Sequence[Chunk]) -> None:
         for chunk in chunks:
             self._demand_stages(chunk)
             await self._free.acquire()
-            if self._run.stopped:
+            if self._run.ended_early:
                 self._free.release()
                 return
             known = await self._run.ledger.recall(chunk)
@@ -113,7 +151,7 @@ class KindImport:
                 await self._note(chunk, known.outcome, reused=True)
                 self._free.release()
             else:
-                group.create_task(self._deliver(chunk, known.task_id))
+                tasks.start(self._deliver, chunk, known.task_id)
 
     async def _deliver(self, chunk: Chunk, task_id: str) -> None:
         run = self._run
@@ -173,13 +211,10 @@ async def _in_order(chain: Sequence[KindImport], leads: KindImport | None) -> No
         for one in chain:
             await one.run()
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(one_after_the_other())
-            if leads is not None:
-                group.create_task(leads.run())
-    except BaseExceptionGroup as failed:
-        raise first_of(failed) from None
+    async with Tasks() as tasks:
+        tasks.start(one_after_the_other)
+        if leads is not None:
+            tasks.start(leads.run)
 
 
 async def _stages(caller: Caller) -> frozenset[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +11,8 @@ from dataclasses import dataclass, field
 from zra_async.api.crm_records import CrmRecord
 from zra_async.bulk.crm_chunks import stage_of
 from zra_async.bulk.crm_kinds import DEALS, Kind, checked
-from zra_async.bulk.record_files import BATCH, PathLike, Row, read_rows, reader_of
+from zra_async.bulk.record_files import BATCH, PathLike, Row, read_rows, reader_of, take
+from zra_async.core.cancellation import CallersCode
 from zra_async.errors import InvalidArgument
 from zra_async.osfiles.threads import to_thread
 
@@ -82,9 +82,15 @@ class Input:
                     yield batch
         else:
             rows = _numbered(self._given)  # type: ignore[arg-type]
-            while batch := list(itertools.islice(rows, BATCH)):
-                yield batch
+            failure: BaseException | None = None
+            while failure is None:
+                batch, failure = take(rows)
+                if batch:
+                    yield batch
+                elif failure is None:
+                    return
                 await asyncio.sleep(0)  # many records at once must not hold the event loop
+            raise failure
 
 
 def _numbered(given: Iterable[Given]) -> Iterator[Row]:
@@ -92,16 +98,27 @@ def _numbered(given: Iterable[Given]) -> Iterator[Row]:
 
 
 async def _gathered(given: AsyncIterable[Given]) -> AsyncGenerator[list[Row]]:
-    batch: list[Row] = []
+    values = aiter(given)
     index = 0
-    async for value in given:
-        batch.append(Row(index, None, value))
-        index += 1
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
+    failure: BaseException | None = None
+    ended = False
+    while not ended:
+        batch: list[Row] = []
+        code = CallersCode()
+        try:
+            while len(batch) < BATCH:
+                batch.append(Row(index, None, await anext(values)))
+                index += 1
+        except StopAsyncIteration:
+            ended = True
+        except BaseException as problem:
+            if not code.raised(problem):
+                raise
+            ended, failure = True, problem
+        if batch:
+            yield batch  # also before an error: these rows were taken
+    if failure is not None:
+        raise failure
 
 
 def _note_stages(batch: list[Row], registered: frozenset[str], found: Survey) -> None:

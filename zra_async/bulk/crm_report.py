@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,10 +15,10 @@ import msgspec
 
 from zra_async.bulk.crm_kinds import KindName
 from zra_async.bulk.record_files import PathLike, Row
+from zra_async.core.callbacks import guarded
 from zra_async.errors import InvalidArgument, LedgerError
 from zra_async.osfiles.threads import to_thread
 
-logger: logging.Logger = logging.getLogger("zra_async")
 #: how many failed records a report holds; all of them go to ``failed_to`` and ``on_failed``
 KEPT = 1_000
 
@@ -54,6 +53,11 @@ class KindReport:
     failed: int = 0
     unexplained: int = 0
     reused: int = 0
+
+    @property
+    def pending(self) -> int:
+        """How many records were read and have no outcome, because the import ended before."""
+        return self.read - self.imported - self.failed - self.unexplained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +103,7 @@ class Failures:
     def __init__(self, path: PathLike | None, on_failed: OnFailed | None) -> None:
         self.kept: list[FailedRecord] = []
         self._path = None if path is None else Path(path).absolute()
-        self._on_failed = on_failed
+        self._tell = guarded("on_failed", on_failed)
         self._lines: list[bytes] = []
         self._file: BinaryIO | None = None
 
@@ -133,12 +137,7 @@ class Failures:
             self.kept.append(failed)
         if self._file is not None:
             self._lines.append(_line(failed))
-        if self._on_failed is not None:
-            try:
-                self._on_failed(failed)
-            except Exception:
-                self._on_failed = None
-                logger.exception("the on_failed callback failed; it is not called again")
+        self._tell(failed)
 
     async def write(self) -> None:
         """Let the file have what has come in since the last time."""

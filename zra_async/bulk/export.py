@@ -20,16 +20,18 @@ from zra_async.bulk import export_manifest
 from zra_async.bulk.conversations import make_place
 from zra_async.bulk.database import Database
 from zra_async.bulk.harvest import harvest
+from zra_async.bulk.job_events import OnEvent, both
 from zra_async.bulk.ledger import KIND, SCHEMA, Ledger, Run
 from zra_async.bulk.measure import Measure
 from zra_async.bulk.plan import Plan, plan, stages, workers
-from zra_async.bulk.progress import OnEvent, Tally
+from zra_async.bulk.progress import Tally
 from zra_async.bulk.report import ExportReport
 from zra_async.bulk.sink import SEGMENT_BYTES, Segments, begin_folder
 from zra_async.bulk.units import Outcome
 from zra_async.bulk.window import Covered, Window, extended, to_list
 from zra_async.client import ZRAClient
 from zra_async.core.events import Observer
+from zra_async.core.tasks import shielded
 from zra_async.errors import InvalidArgument, LedgerError
 from zra_async.osfiles.threads import to_thread
 
@@ -56,8 +58,9 @@ async def export(
     """
     wanted = plan(streams, since, until, incremental=incremental)
     count = workers(concurrency, zra.limits.snapshot())
+    tell = both(observer, on_event)
     async with _opened(Path(to)) as (folder, ledger):
-        job = _Export(zra, folder, ledger, wanted, Tally(on_event, observer), count)
+        job = _Export(zra, folder, ledger, wanted, Tally(tell), count)
         return await job.run(segment_bytes)
 
 
@@ -140,7 +143,7 @@ class _Export:
         recordings = self._folder / RECORDINGS if "recordings" in self._plan.streams else None
 
         async def deliver(outcomes: Sequence[Outcome]) -> None:
-            await self._ledger.commit(outcomes, segments)
+            await shielded(self._ledger.commit(outcomes, segments))
 
         sources = stages(self._plan, self._measure.calls, self._ledger, window, recordings)
         await harvest(sources, self._plan.streams, self._ledger, deliver, self._tally, workers=self._workers)

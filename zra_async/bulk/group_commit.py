@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from zra_async.bulk.database import Database
+from zra_async.errors import LedgerError
 from zra_async.osfiles.threads import wait_until_done
 
 T = TypeVar("T")
@@ -46,12 +47,22 @@ class GroupCommit:
         batch, self._waiting = self._waiting, []
         try:
             results = await self._database.run(lambda connection: [work(connection) for work, _ in batch])
-        except Exception as problem:
+        except BaseException as problem:
+            # also when the flush is cancelled: every task of the batch waits for its result
+            told = problem if isinstance(problem, Exception) else _interrupted(problem)
             for _, done in batch:
-                done.set_exception(problem)
+                done.set_exception(told)
+            if told is not problem:
+                raise
         else:
             for (_, done), result in zip(batch, results, strict=True):
                 done.set_result(result)
+
+
+def _interrupted(problem: BaseException) -> LedgerError:
+    error = LedgerError(f"a write to the ledger was interrupted by {type(problem).__name__}: run the job again")
+    error.__cause__ = problem
+    return error
 
 
 def _looked_at(done: asyncio.Future[Any]) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Sequence
+
+import anyio
 
 from zra_async.bulk.units import Outcome
 
@@ -44,9 +45,8 @@ class Groups:
         while not (self._ended.is_set() and not self._held):
             await self._filled.wait()
             if self._room.is_set():
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_GATHER):
-                        await self._ended.wait()
+                with anyio.move_on_after(_GATHER):
+                    await self._ended.wait()
             await self.flush()
 
     def end(self) -> None:

@@ -15,6 +15,7 @@ from zra_async.bulk.progress import Tally
 from zra_async.bulk.sources import Gone, NotReady, Reading, Source
 from zra_async.bulk.streams import UnitKind
 from zra_async.bulk.units import Listed, Outcome, Part, Waiting
+from zra_async.core.tasks import Tasks, shielded
 
 #: so many units may be listed and not read; they are on the disk, not in memory
 _AHEAD = 100_000
@@ -79,14 +80,12 @@ class Harvest:
     async def run(self) -> None:
         """Do it all. What was complete when an error or a cancellation came is committed before it is passed on."""
         try:
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._groups.run())
-                group.create_task(self._list_all())
-                group.create_task(self._work())
-        except BaseExceptionGroup as problems:
-            raise _first(problems) from None
+            async with Tasks() as tasks:
+                tasks.start(self._groups.run)
+                tasks.start(self._list_all)
+                tasks.start(self._work)
         finally:
-            await self._groups.flush()
+            await shielded(self._groups.flush())
 
     # Lists
 
@@ -126,9 +125,9 @@ class Harvest:
     # Units
 
     async def _work(self) -> None:
-        async with asyncio.TaskGroup() as group:
+        async with Tasks() as tasks:
             for _ in range(self._workers):
-                group.create_task(self._read_units())
+                tasks.start(self._read_units)
             await self._feed()
         self._groups.end()
 
@@ -189,9 +188,3 @@ class Harvest:
         await self._deliver(outcomes)
         self._tally.finished(outcomes)
         self._committed.set()
-
-
-def _first(problems: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error that brought the others about."""
-    first = problems.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]

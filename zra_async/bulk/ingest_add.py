@@ -19,6 +19,14 @@ from zra_async.core.clock import ServiceClock
 _MOST_SENDINGS = 5
 _TRY_AGAIN = 3300  #: "Failed to add the recording, please try again."
 _ALREADY = frozenset({3315, 3319})  #: it is in processing, or added
+#: after these a look-up cannot tell whether it was done
+_CANNOT_LOOK = (
+    errors.PermissionDenied,
+    errors.NotFound,
+    errors.BadRequest,
+    errors.UnexpectedAnswer,
+    errors.PageTokenRepeated,
+)
 #: after these nobody knows whether it was done: the second is a success that cannot be read
 _LOST = (errors.AmbiguousWrite, errors.UnexpectedAnswer)
 
@@ -115,7 +123,7 @@ class Adder:
             return entry, None
         try:
             found = await look_up(self.conversations, self.ledger, entry, self.settle)
-        except (errors.PermissionDenied, errors.NotFound, errors.BadRequest) as problem:
+        except _CANNOT_LOOK as problem:
             return entry, await self._uncertain(entry, f"it cannot be looked up: {problem}", ())
         if found.doubt:
             return entry, await self._uncertain(entry, found.doubt, found.candidates)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+
+import anyio
 
 from zra_async import errors
 from zra_async.api.conversations import Conversations
 from zra_async.bulk.ingest_ledger import Entry, IngestLedger
 from zra_async.bulk.ingest_report import ItemOutcome
 from zra_async.bulk.polling import Polling, due_in, passing
+from zra_async.core.tasks import Tasks
 
 _AT_ONCE = 8
 #: after these no other item would fare better
@@ -27,7 +29,7 @@ class Analyses:
     conversations: Conversations
     ledger: IngestLedger
     polling: Polling
-    on_outcome: Callable[[ItemOutcome], None]
+    on_outcome: Callable[[Entry, ItemOutcome], None]
     _closed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def close(self) -> None:
@@ -42,9 +44,9 @@ class Analyses:
             closed = self._closed.is_set()
             due = await self.ledger.due(now, _AT_ONCE)
             if due:
-                async with asyncio.TaskGroup() as group:
+                async with Tasks() as tasks:
                     for entry in due:
-                        group.create_task(self._ask(entry))
+                        tasks.start(self._ask, entry)
                 continue
             following = await self.ledger.next_due()
             if following is None and closed:
@@ -53,8 +55,8 @@ class Analyses:
             if closed:
                 await asyncio.sleep(max(nap, _SHORTEST_NAP))
                 continue
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._closed.wait(), max(nap, _SHORTEST_NAP))
+            with anyio.move_on_after(max(nap, _SHORTEST_NAP)):
+                await self._closed.wait()
 
     async def _ask(self, entry: Entry) -> None:
         analysed = False
@@ -71,7 +73,7 @@ class Analyses:
                 return
         if analysed:
             await self.ledger.save(replace(entry, state="done"))
-            self.on_outcome(ItemOutcome(entry.key, "added", entry.conversation_id))
+            self.on_outcome(entry, ItemOutcome(entry.key, "added", entry.conversation_id))
         elif self.polling.waited(entry.asked) >= self.polling.limit:
             await self._give_up(entry, f"its analysis had not ended after {self.polling.limit:.0f} s", None)
         else:
@@ -80,4 +82,4 @@ class Analyses:
 
     async def _give_up(self, entry: Entry, reason: str, code: int | None) -> None:
         await self.ledger.save(replace(entry, state="unanalysed"))
-        self.on_outcome(ItemOutcome(entry.key, "unanalysed", entry.conversation_id, code, reason))
+        self.on_outcome(entry, ItemOutcome(entry.key, "unanalysed", entry.conversation_id, code, reason))

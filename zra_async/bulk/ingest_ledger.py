@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -161,6 +161,25 @@ class IngestLedger:
         """When the next analysis is to be asked after; None when no item waits."""
         query = "SELECT MIN(due) FROM items WHERE state = 'waiting'"
         return await self._commit.run(lambda c: c.execute(query).fetchone()[0])
+
+    async def waiting(self) -> AsyncGenerator[Entry]:
+        """The items of this run that wait for their analysis."""
+        query = _SELECT + "WHERE run = ? AND state = 'waiting' AND key > ? ORDER BY key LIMIT 500"
+        after = ""
+        while entries := await self._commit.run(self._rows(query, self.run, after)):
+            for entry in entries:
+                yield entry
+            after = entries[-1].key
+
+    async def finished(self, keys: Iterable[str]) -> Sequence[str]:
+        """Those of some items that are conversations, with nothing left to do."""
+        wanted = list(keys)
+        query = "SELECT 1 FROM items WHERE key = ? AND state = 'done'"
+        return await self._commit.run(lambda c: [key for key in wanted if c.execute(query, (key,)).fetchone()])
+
+    @staticmethod
+    def _rows(query: str, *values: object) -> Callable[[sqlite3.Connection], list[Entry]]:
+        return lambda connection: [_entry(row) for row in connection.execute(query, values)]
 
     async def __aenter__(self) -> Self:
         return self

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-logger: logging.Logger = logging.getLogger("zra_async")
+from zra_async.core.callbacks import guarded
+
 #: how many outcomes a report holds that are no success; all are in the ledger and go to ``on_outcome``
 KEPT = 1_000
 
@@ -81,16 +81,11 @@ class Outcomes:
         self.counts: Counter[OutcomeName] = Counter()
         self.problems: list[ItemOutcome] = []
         self.sent = 0
-        self._on_outcome = on_outcome
+        self._tell = guarded("on_outcome", on_outcome)
 
     def add(self, outcome: ItemOutcome) -> None:
         """Take note of what became of an item."""
         self.counts[outcome.outcome] += 1
         if outcome.outcome not in GOOD and len(self.problems) < KEPT:
             self.problems.append(outcome)
-        if self._on_outcome is not None:
-            try:
-                self._on_outcome(outcome)
-            except Exception:
-                self._on_outcome = None
-                logger.exception("the on_outcome callback failed; it is not called again")
+        self._tell(outcome)

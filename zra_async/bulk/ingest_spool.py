@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, cast
 
 from zra_async.bulk.ingest_item import Checked, FileStep
 from zra_async.errors import InvalidArgument, SourceError
+from zra_async.files.pieces import Piece, pieces_of, reading
 from zra_async.files.plan import LARGEST_FILE
 from zra_async.osfiles.threads import to_thread
 
@@ -35,25 +36,25 @@ async def replayable(item: Checked) -> AsyncGenerator[Checked]:
 
 async def _replayable(file: FileStep, stack: contextlib.ExitStack) -> FileStep:
     source: Any = file.source
-    if file.size is not None or (hasattr(source, "seekable") and source.seekable()):
+    with reading(file.name):
+        ready = file.size is not None or (hasattr(source, "seekable") and source.seekable())
+    if ready:
         return file
     if isinstance(source, io.TextIOBase):
         raise InvalidArgument(f"{file.step}: {file.name!r} is open as text: open it as binary ('rb')")
     spool = cast("BinaryIO", stack.enter_context(await to_thread(tempfile.TemporaryFile, "w+b", 0)))
-    pieces = source if hasattr(source, "__aiter__") else _read(source)
     try:
-        size = await _copy(cast("AsyncIterable[bytes]", pieces), spool, file)
+        async with contextlib.aclosing(pieces_of(source, file.name)) as pieces:
+            size = await _copy(pieces, spool, file)
         await to_thread(spool.seek, 0)
     except OSError as problem:
         raise SourceError(f"{file.name!r} cannot be copied to disk: {problem.strerror}") from problem
     return replace(file, source=spool, size=size)
 
 
-async def _copy(pieces: AsyncIterable[bytes], spool: Any, file: FileStep) -> int:
+async def _copy(pieces: AsyncIterable[Piece], spool: Any, file: FileStep) -> int:
     total, gathered = 0, bytearray()
     async for piece in pieces:
-        if not isinstance(piece, (bytes, bytearray, memoryview)):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise InvalidArgument(f"{file.step}: the iterator must give bytes, not {type(piece).__name__}")
         gathered += piece
         total += len(piece)
         if total > LARGEST_FILE:
@@ -71,8 +72,3 @@ def _write_all(spool: Any, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[spool.write(view) :]
-
-
-async def _read(source: Any) -> AsyncGenerator[bytes]:
-    while piece := await to_thread(source.read, _PIECE):
-        yield piece

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from typing import cast
+from collections.abc import Iterable, Mapping
 
+from zra_async.bulk.job_events import OnEvent
 from zra_async.bulk.report import UnitCounts
 from zra_async.bulk.streams import UnitKind
 from zra_async.bulk.units import Outcome
-from zra_async.core.events import JobProgress, Observer, quiet
-
-OnEvent = Callable[[JobProgress], None]
+from zra_async.core.events import JobProgress
 
 #: the stream after which the units of a kind are called
 NAMES: Mapping[UnitKind, str] = {
@@ -24,11 +22,10 @@ NAMES: Mapping[UnitKind, str] = {
 
 
 class Tally:
-    """Counts the units of each kind, and tells the observers. A total is known once the list was read to its end."""
+    """Counts the units of each kind, and tells the progress. A total is known once the list was read to its end."""
 
-    def __init__(self, *observers: OnEvent | None) -> None:
-        # an observer of one kind of event is told of no other
-        self._observers = [quiet(cast("Observer", observer)) for observer in observers if observer is not None]
+    def __init__(self, tell: OnEvent) -> None:
+        self._tell_progress = tell
         self._done: dict[UnitKind, int] = {}
         self._failed: dict[UnitKind, int] = {}
         self._left: dict[UnitKind, int] = {}
@@ -69,6 +66,4 @@ class Tally:
     def _tell(self, kind: UnitKind) -> None:
         done, failed = self._done.get(kind, 0), self._failed.get(kind, 0)
         total = done + failed + max(0, self._left.get(kind, 0)) if kind in self._listed else None
-        event = JobProgress("export", NAMES[kind], done, failed, total)
-        for observer in self._observers:
-            observer(event)
+        self._tell_progress(JobProgress("export", NAMES[kind], done, failed, total))

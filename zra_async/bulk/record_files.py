@@ -61,16 +61,30 @@ async def read_rows(read: Callable[[], Iterator[Row]]) -> AsyncGenerator[list[Ro
     """The rows of a file in batches, read in a thread. Close it when you stop half way."""
     rows: Any = read()
     try:
-        while batch := await to_thread(_take, rows):
-            yield batch
-    except OSError as problem:
-        raise SourceError(f"the records can no longer be read: {problem}") from problem
+        failure: BaseException | None = None
+        while failure is None:
+            batch, failure = await to_thread(take, rows)
+            if batch:
+                yield batch
+            elif failure is None:
+                return
+        if isinstance(failure, OSError):
+            raise SourceError(f"the records can no longer be read: {failure}") from failure
+        raise failure
     finally:
         rows.close()
 
 
-def _take(rows: Iterator[Row]) -> list[Row]:
-    return list(itertools.islice(rows, BATCH))
+def take(rows: Iterator[Row]) -> tuple[list[Row], BaseException | None]:
+    """Take the next batch from ``rows``, and the error that ended it early: the rows before the error count as read."""
+    batch: list[Row] = []
+    try:
+        batch.extend(itertools.islice(rows, BATCH))
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as problem:
+        return batch, problem
+    return batch, None
 
 
 def as_text(text: str) -> str:

@@ -16,18 +16,20 @@ import msgspec
 
 from zra_async.bulk.database import Database
 from zra_async.bulk.harvest import harvest
+from zra_async.bulk.job_events import OnEvent, both
 from zra_async.bulk.ledger import KIND, SCHEMA, Ledger
 from zra_async.bulk.measure import Measure
 from zra_async.bulk.plan import plan, stages, workers
-from zra_async.bulk.progress import OnEvent, Tally
+from zra_async.bulk.progress import Tally
 from zra_async.bulk.report import ExportReport
 from zra_async.bulk.schema import RUN_COLUMN
 from zra_async.bulk.units import Outcome
 from zra_async.bulk.window import extended
 from zra_async.client import ZRAClient
 from zra_async.core.events import Observer
+from zra_async.core.tasks import shielded
 from zra_async.errors import ClientNotOpen, ExportIncomplete, InvalidArgument
-from zra_async.osfiles.threads import to_thread
+from zra_async.osfiles.threads import to_thread, wait_until_done
 
 Spawn = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
 
@@ -39,9 +41,10 @@ _decoder = msgspec.json.Decoder(dict[str, Any])
 class RecordStream:
     """The records of an export as pairs ``(stream, record)``; made by `ZRAClient.export_records`.
 
-    All records of one conversation, deal or team come together. A conversation comes once, however its list shifts
-    while it is read. What was read and not taken yet is bounded; what is known of the account waits in a temporary
-    file. Leave it by its ``async with``, or call `aclose`, when you stop before the end.
+    All records of one conversation, deal or team come one after another. A conversation comes once, however its list
+    shifts while it is read. What was read and not taken yet is bounded; what is known of the account waits in a
+    temporary file. Several tasks may read one stream: each record goes to one of them, and all of them are told of the
+    end and of an error. Leave it by its ``async with``, or call `aclose`, when you stop before the end.
     """
 
     def __init__(
@@ -62,12 +65,14 @@ class RecordStream:
         if "recordings" in self._plan.streams:
             raise InvalidArgument("recordings are files: export them into a folder, with zra.export(to=…)")
         self._workers = workers(concurrency, zra.limits.snapshot())
-        self._tally = Tally(on_event, observer)
+        self._tally = Tally(both(observer, on_event))
         self._ready: deque[tuple[str, dict[str, Any]]] = deque()
         self._outcomes: asyncio.Queue[Outcome | None] = asyncio.Queue(_AHEAD)
         self._task: asyncio.Task[None] | None = None
         self._records: Counter[str] = Counter()
-        self._closed = False
+        self._turn = asyncio.Lock()
+        self._closed_by: asyncio.Task[Any] | None = None
+        self._ended = False
         self.report: ExportReport | None = None  #: what was read, once everything was
 
     async def __aenter__(self) -> Self:
@@ -79,12 +84,13 @@ class RecordStream:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Stop reading; no record comes any more."""
-        self._closed = True
+        """Stop reading; no record comes any more. Another task that still reads gets `ClientNotOpen`."""
+        if not self._ended and self._closed_by is None:
+            self._closed_by = asyncio.current_task()
         self._ready.clear()
         if self._task is not None:
             self._task.cancel()
-            await asyncio.wait([self._task])
+            await wait_until_done(self._task)
 
     def __aiter__(self) -> Self:
         return self
@@ -96,16 +102,24 @@ class RecordStream:
         if something could not be read.
         """
         while not self._ready:
-            if self._closed:
-                raise StopAsyncIteration
-            if self._task is None:
-                self._task = self._spawn(self._run())
-            outcome = None if self._task.done() and self._outcomes.empty() else await self._outcomes.get()
-            if outcome is None:
-                self._end(self._task)
-            else:
-                self._take(outcome)
+            async with self._turn:  # a task that waited for its turn may find records, or the end
+                if not self._ready:
+                    await self._fill()
         return self._ready.popleft()
+
+    async def _fill(self) -> None:
+        """Wait for the records of the next unit, or raise what every reader is told at the end."""
+        self._check_open()
+        if self._task is None:
+            self._task = self._spawn(self._run())
+            # a task that is cancelled before its first step runs no code of its own that could tell the reader
+            self._task.add_done_callback(self._tell_end)
+        outcome = None if self._task.done() and self._outcomes.empty() else await self._outcomes.get()
+        self._check_open()
+        if outcome is None:
+            self._end(self._task)
+        else:
+            self._take(outcome)
 
     def _take(self, outcome: Outcome) -> None:
         for part in outcome.parts:
@@ -114,25 +128,35 @@ class RecordStream:
                 del record[RUN_COLUMN]
                 self._ready.append((part.stream, record))
 
+    def _check_open(self) -> None:
+        if self._closed_by is None:
+            return
+        if self._closed_by is asyncio.current_task():
+            raise StopAsyncIteration
+        # to end the other task's loop without a word would look like the end of the account
+        raise ClientNotOpen("another task closed this stream before its end: let one task read it, and close it last")
+
     def _end(self, task: asyncio.Task[None]) -> None:
         if task.cancelled():
             raise ClientNotOpen("the client was closed while its account was exported")
-        self._closed = True
+        self._ended = True
         task.result()
         if self.report is not None and self.report.partial:
             raise ExportIncomplete(self.report)
+        raise StopAsyncIteration
+
+    def _tell_end(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            task.exception()  # every reader is told; asyncio must not complain where none is left
+        if self._outcomes.empty():
+            self._outcomes.put_nowait(None)  # whoever waits for an outcome; where there is one, nobody waits
 
     async def _run(self) -> None:
+        folder = await to_thread(partial(_Folder, prefix="zra-export-"))
         try:
-            folder = await to_thread(partial(tempfile.TemporaryDirectory, prefix="zra-export-"))
-            try:
-                await self._export(Path(folder.name))
-            finally:
-                await to_thread(folder.cleanup)
+            await self._export(Path(folder.name))
         finally:
-            # whoever waits for an outcome is told; where the queue is full, nobody does
-            if not self._outcomes.full():
-                self._outcomes.put_nowait(None)
+            await shielded(to_thread(folder.cleanup))
 
     async def _export(self, folder: Path) -> None:
         measure = Measure(self._zra)
@@ -155,6 +179,14 @@ class RecordStream:
             self.report = await measure.report(
                 ledger, run, self._plan, folder=None, records=self._records, covered=covered
             )
+
+
+class _Folder(tempfile.TemporaryDirectory[str]):
+    """A temporary folder that `to_thread` can remove when its caller is cancelled while it is made."""
+
+    def close(self) -> None:
+        """Remove the folder."""
+        self.cleanup()
 
 
 def _cancelled() -> bool:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import Protocol, cast
 
 import msgspec
+
+from zra_async.core.callbacks import refuse_awaitable
 
 logger: logging.Logger = logging.getLogger("zra_async")
 
@@ -115,15 +117,22 @@ def attentive(observer: Observer) -> Callable[[], bool]:
 
 
 def quiet(observer: Observer) -> Observer:
-    """Guard calls against an observer that fails: its error is logged once a type, and the call goes on."""
+    """Guard calls against an observer that fails: its error is logged once a type, and the call goes on.
+
+    That holds for `CancelledError` and every other exception, except KeyboardInterrupt and SystemExit.
+    """
     if observer is log_event:
         return observer  # logging looks after its own failures
     complained: set[type] = set()
+    call = cast("Callable[[Event], object]", observer)  # a protocol binds nobody at run time
 
     def observe(event: Event, /) -> None:
         try:
-            observer(event)
-        except Exception as problem:
+            if (returned := call(event)) is not None:
+                refuse_awaitable(returned)
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as problem:
             if type(problem) not in complained:
                 complained.add(type(problem))
                 logger.exception("the observer failed on %s", type(event).__name__)

@@ -92,12 +92,13 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     async def _in_bounds(self, request: Request, options: CallOptions, progress: _Progress) -> Reply:
         """Keep the deadline of a call, and calls that must not overlap apart."""
         deadline = None if options.deadline is None else progress.started + options.deadline
-        bounds = asyncio.timeout_at(deadline)
+        bound = Bound(self.watch, math.inf if deadline is None else deadline)
         try:
-            async with bounds, self.structure if request.operation.exclusive else contextlib.nullcontext():
-                return await self._until_done(request, options, deadline, progress)
+            with bound:
+                async with self.structure if request.operation.exclusive else contextlib.nullcontext():
+                    return await self._until_done(request, options, deadline, progress)
         except TimeoutError:
-            if not bounds.expired():
+            if not bound.expired:
                 raise
             raise self._too_late(request, options, progress) from None
 

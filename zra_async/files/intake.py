@@ -7,12 +7,13 @@ import inspect
 import io
 import os
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator
 from pathlib import PurePath
-from typing import IO, Any, cast
+from typing import IO, Any
 
 from zra_async.errors import InvalidArgument, SourceError
 from zra_async.files.gather import Gatherer
+from zra_async.files.pieces import Piece, pieces_of, reading
 from zra_async.files.plan import LARGEST_FILE
 from zra_async.files.source import FileSource, MemorySource, Source, open_object, open_path
 from zra_async.osfiles.threads import to_thread
@@ -21,7 +22,6 @@ from zra_async.osfiles.threads import to_thread
 Uploadable = (
     str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | io.BufferedIOBase | AsyncIterable[bytes]
 )
-_READ = 1024 * 1024
 
 
 def name_of(given: Uploadable) -> str:
@@ -56,7 +56,7 @@ async def _open(given: Uploadable, name: str, size: int | None) -> Source:
         except TypeError:
             raise InvalidArgument("a memoryview must be contiguous to be uploaded") from None
     if hasattr(given, "__aiter__"):
-        return await _spool(aiter(cast(AsyncIterable[bytes], given)), name, size)
+        return await _spooled(given, name, size)
     if not hasattr(given, "read"):
         raise InvalidArgument(
             "give a path, a binary file object, bytes or an async iterator of bytes to upload, "
@@ -65,11 +65,20 @@ async def _open(given: Uploadable, name: str, size: int | None) -> Source:
     file: Any = given
     if inspect.iscoroutinefunction(file.read):
         raise InvalidArgument(f"{name!r} is read with await: give its .file, or an async iterator of what it reads")
-    if isinstance(file, io.TextIOBase) or isinstance(await to_thread(_first_read, file), str):
+    with reading(name):
+        text = isinstance(file, io.TextIOBase) or isinstance(await to_thread(_first_read, file), str)
+        seekable = hasattr(file, "seekable") and file.seekable()
+    if text:
         raise InvalidArgument(f"{name!r} is open as text: open it as binary ('rb')")
-    if hasattr(file, "seekable") and file.seekable():
+    if not seekable:
+        return await _spooled(file, name, size)
+    with reading(name):
         return await to_thread(open_object, file, name)
-    async with contextlib.aclosing(_pieces(file)) as pieces:
+    raise AssertionError("unreachable: an error is raised as SourceError")
+
+
+async def _spooled(given: Any, name: str, size: int | None) -> FileSource:
+    async with contextlib.aclosing(pieces_of(given, name)) as pieces:
         return await _spool(pieces, name, size)
 
 
@@ -80,12 +89,7 @@ def _first_read(file: Any) -> object:
         raise InvalidArgument(f"the file object cannot be read: {problem}") from problem
 
 
-async def _pieces(file: Any) -> AsyncGenerator[bytes]:
-    while piece := await to_thread(file.read, _READ):
-        yield piece
-
-
-async def _spool(pieces: AsyncIterator[bytes], name: str, size: int | None) -> FileSource:
+async def _spool(pieces: AsyncIterator[Piece], name: str, size: int | None) -> FileSource:
     """Copy what can be read only once to a temporary file, which has no name: nothing is left of it in any case."""
     if size is not None and not 0 < size <= LARGEST_FILE:
         raise _wrong_size(name, size, None)
@@ -94,8 +98,6 @@ async def _spool(pieces: AsyncIterator[bytes], name: str, size: int | None) -> F
         total = 0
         try:
             async for piece in pieces:
-                if not isinstance(piece, (bytes, bytearray, memoryview)):  # pyright: ignore[reportUnnecessaryIsInstance]
-                    raise InvalidArgument(f"the iterator must give bytes, not {type(piece).__name__}")
                 view = memoryview(piece).cast("B")
                 total += len(view)
                 if total > LARGEST_FILE or (size is not None and total > size):

@@ -20,6 +20,7 @@ from zra_async.api.file_models import PartNumberEtag
 from zra_async.core.clock import ServiceClock, moment_of
 from zra_async.core.events import Observer, PartDone
 from zra_async.core.secret import Secret
+from zra_async.core.tasks import Tasks, shielded
 from zra_async.files.body import PartBody
 from zra_async.files.journal import JournalFile, StoredPart, UploadState
 from zra_async.files.plan import Part
@@ -90,7 +91,7 @@ class PartsUpload:
         except (errors.ZRAError, OSError) as reason:
             await self._keep()
             raise self._interrupted(reason) from reason
-        except asyncio.CancelledError:
+        except (Exception, asyncio.CancelledError):
             await self._keep()
             raise
         return self.state
@@ -98,7 +99,7 @@ class PartsUpload:
     async def _keep(self) -> None:
         """Write down the parts that were stored while the journal was busy, whatever stopped the others."""
         with contextlib.suppress(errors.JournalError):  # what stopped the upload is what is told
-            await self._save(self.state)
+            await shielded(self._save(self.state))
 
     def _interrupted(
         self, reason: BaseException, kind: type[errors.UploadInterrupted] = errors.UploadInterrupted
@@ -150,12 +151,9 @@ class PartsUpload:
 
     async def _send(self, parts: Iterable[Part]) -> None:
         waiting = deque(parts)
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(min(self._means.concurrency, len(waiting))):
-                    group.create_task(self._work(waiting))
-        except BaseExceptionGroup as failures:
-            raise failures.exceptions[0] from None  # the first is why the others were stopped
+        async with Tasks() as tasks:
+            for _ in range(min(self._means.concurrency, len(waiting))):
+                tasks.start(self._work, waiting)
 
     async def _work(self, waiting: deque[Part]) -> None:
         while waiting:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-logger: logging.Logger = logging.getLogger("zra_async")
+from zra_async.core.callbacks import guarded
+
 _EVERY = 0.05  #: seconds between two reports of a transfer that goes on
 
 
@@ -33,7 +33,7 @@ class Meter:
     def __init__(self, total: int | None, parts_total: int, on_progress: OnProgress | None) -> None:
         self.total = total
         self._parts_total = parts_total
-        self._on_progress = on_progress
+        self._tell = None if on_progress is None else guarded("on_progress", on_progress)
         self._done = 0
         self._parts_done = 0
         self._running: dict[int, int] = {}
@@ -46,7 +46,7 @@ class Meter:
     def add(self, number: int, size: int) -> None:
         """So many more bytes of a part were moved."""
         self._running[number] = self._running.get(number, 0) + size
-        if self._on_progress is not None and time.monotonic() >= self._due:
+        if self._tell is not None and time.monotonic() >= self._due:
             self._report()
 
     def finish(self, number: int, size: int) -> None:
@@ -69,13 +69,9 @@ class Meter:
         self._report()
 
     def _report(self) -> None:
-        if self._on_progress is None:
+        if self._tell is None:
             return
         self._due = time.monotonic() + _EVERY
         sent = self._done + sum(self._running.values())
-        try:
-            self._on_progress(Progress(sent, self.total, self._parts_done, self._parts_total))
-        except Exception:
-            # it must not break the attempt that happens to report
-            self._on_progress = None
-            logger.exception("the on_progress callback failed; it is not called again")
+        # guarded: a failure must not break the attempt that happens to report
+        self._tell(Progress(sent, self.total, self._parts_done, self._parts_total))

@@ -47,9 +47,10 @@ class Conversations(api.Conversations):
         when the file cannot be written, and the errors of `get`. Label LIGHT for each link that is needed,
         ``GET /zra/conversations/{conversationId}``.
         """
+        meter = Meter(None, 1, on_progress)  # which refuses an async function before anything is sent
         target = await to_thread(target_of, to, overwrite)
         async with self.open_recording(conversation_id) as stream:
-            return await save(stream, target, conversation_id, Meter(None, 1, on_progress))
+            return await save(stream, target, conversation_id, meter)
 
     @contextlib.asynccontextmanager
     async def open_recording(self, conversation_id: str) -> AsyncGenerator[RecordingStream]:

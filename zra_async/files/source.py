@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from zra_async.core.cancellation import told
 from zra_async.errors import InvalidArgument, SourceChanged, SourceError
 from zra_async.files.journal import Fingerprint
 from zra_async.osfiles.threads import to_thread
@@ -144,8 +145,10 @@ class ObjectSource:
                 while filled < len(buffer) and (data := self._file.read(len(buffer) - filled)):
                     buffer[filled : filled + len(data)] = data
                     filled += len(data)
-        except (OSError, ValueError) as problem:
-            raise SourceError(f"{self.name!r} can no longer be read: {problem}") from problem
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException as problem:  # the object may be of any class
+            raise SourceError(f"{self.name!r} can no longer be read: {told(problem)}") from problem
         return filled
 
     def mtime_ns(self) -> int:

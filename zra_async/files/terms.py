@@ -8,6 +8,7 @@ from typing import Literal
 from zra_async.api.file_models import UploadedFile as RawUploadedFile
 from zra_async.api.files import MAX_SINGLE_BYTES, Source
 from zra_async.api.resource import between, one_of
+from zra_async.core.callbacks import check_plain
 from zra_async.errors import InvalidArgument
 from zra_async.files.names import CAPTIONS, check_upload_name
 from zra_async.files.plan import MOST_PARTS
@@ -54,6 +55,8 @@ class Wanted:
     def __post_init__(self) -> None:
         check_upload_name(self.name, attachment=bool(self.main_file_id))
         one_of("source_system", self.source_system, tuple(SOURCES))
+        if self.on_progress is not None:
+            check_plain("on_progress", self.on_progress)
         if self.concurrency is not None:
             between("concurrency", self.concurrency, 1, MOST_PARTS)
         if self.source_system is None:

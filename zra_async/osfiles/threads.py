@@ -18,7 +18,7 @@ async def to_thread(function: Callable[..., T], *arguments: object) -> T:
     ended, so that it never works with a file that its owner has closed. A result that has a ``close`` method is closed
     then, since nobody else can.
     """
-    job = asyncio.get_running_loop().run_in_executor(None, function, *arguments)
+    job = asyncio.get_running_loop().run_in_executor(None, _call, function, arguments)
     try:
         return await asyncio.shield(job)
     except asyncio.CancelledError:
@@ -58,6 +58,15 @@ def _shielded() -> contextlib.AbstractContextManager[object]:
     from anyio import CancelScope
 
     return CancelScope(shield=True)
+
+
+def _call(function: Callable[..., T], arguments: tuple[object, ...]) -> T:
+    try:
+        return function(*arguments)
+    except (StopIteration, GeneratorExit) as problem:
+        # A future cannot hold the one: on CPython 3.11 it would never be done, and its task would wait for ever. The
+        # other would close the coroutines that wait for it.
+        raise RuntimeError(f"the function in the thread raised {type(problem).__name__}") from problem
 
 
 def _discard(job: asyncio.Future[Any]) -> None:

@@ -8,6 +8,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING
 
+import anyio
 from aiohttp import web
 
 from zra_async.sandbox.service.answers import JSON, json_response
@@ -96,12 +97,10 @@ class FaultInjector:
         return abort(request)
 
     async def _closed_within(self, seconds: float) -> bool:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._closing.wait()
-        except TimeoutError:
-            return False
-        return True
+        with anyio.move_on_after(seconds):
+            await self._closing.wait()
+            return True
+        return False
 
     async def pace(self, size: int, bytes_per_second: float) -> None:
         """Wait as long as ``size`` bytes take."""
