@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import fcntl
 import json
 import os
@@ -22,7 +23,7 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent.parent
 ZRA = (sys.executable, "-m", "zra_async.cli")
-PATIENCE = 30.0
+PATIENCE = 120.0  #: seconds after which a test fails: far more than a busy machine needs
 #: what a command must never show: cursor moves, colours and links are stripped before a screen is looked at
 _ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b\][^\x07]*\x07")
 
@@ -53,6 +54,21 @@ def zra(*arguments: str, stdin: str = "", cwd: Path | None = None, **extra: str)
     ended = subprocess.run(
         [*ZRA, *arguments],
         input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        cwd=cwd,
+        env=environment(**extra),
+        check=False,
+    )
+    return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+
+def in_shell(*arguments: str, tail: str = "", head: str = "", cwd: Path | None = None, **extra: str) -> Ended:
+    """Run ``zra`` from a shell, which can close streams and make pipelines."""
+    script = f'{head} "$@" {tail}'
+    ended = subprocess.run(
+        ["/bin/bash", "-o", "pipefail", "-c", script, "sh", *ZRA, *arguments],
         capture_output=True,
         text=True,
         timeout=PATIENCE,
@@ -131,6 +147,11 @@ class Terminal:
         """Let the terminal send SIGINT, as the key does."""
         os.write(self._fd, b"\x03")
 
+    def hang_up(self) -> None:
+        """Close the terminal, as closing its window does, and wait for the end."""
+        os.close(self._fd)
+        os.waitpid(self._pid, 0)
+
     def end(self) -> int:
         """Read everything and return the exit code."""
         while self._read():
@@ -152,6 +173,14 @@ class Terminal:
             return False
         self.raw += data.decode(errors="replace")
         return bool(data)
+
+
+def wait_until_held(descriptor: int, count: int) -> None:
+    """Return when a pipe holds exactly ``count`` bytes."""
+    held = array.array("i", [-1])
+    while held[0] != count:
+        fcntl.ioctl(descriptor, termios.FIONREAD, held)
+        time.sleep(0.01)
 
 
 def show(mapping: Mapping[str, Any]) -> str:

@@ -45,7 +45,7 @@ def test_a_failure_is_one_line() -> None:
 
 def test_a_full_disk_promises_nothing_that_the_command_does_not_do() -> None:
     """A list does not go on where it stopped: the advice holds for every command."""
-    assert explain(OSError(28, "No space left on device")).advice == "make room, then give the same command again"
+    assert explain(OSError(28, "No space left on device")).advice == "make room on that disk"
 
 
 def test_a_failure_of_ours_is_called_one() -> None:

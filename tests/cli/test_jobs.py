@@ -22,7 +22,7 @@ def in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_recordings_are_downloaded(served: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Several recordings go to folders of their own, what is there already stays, and what is missing makes it 3."""
     names = [row["conversation_id"] for row in served("list", "conversations", "--fields", "conversation_id").rows]
-    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(names)))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("\n".join(names).encode())))
     first = served("download", "-", "--to", "rec", "-q")
     without = first.err.count("no recording")
     assert (first.code, len(first.rows) + without) == (3 if without else 0, len(names))
@@ -104,7 +104,7 @@ def test_parquet_needs_its_extra(invoke: Invoke, monkeypatch: pytest.MonkeyPatch
 def test_a_program_that_is_not_there_starts_no_account(invoke: Invoke) -> None:
     """``zra sandbox -- PROGRAM`` looks for the program first."""
     ended = invoke("sandbox", "--", "no-such-program")
-    assert (ended.code, ended.err.splitlines()[0]) == (2, "error: there is no program no-such-program")
+    assert (ended.code, ended.err.splitlines()[0]) == (127, "error: there is no program no-such-program")
 
 
 def test_a_demo_never_writes_where_something_is() -> None:

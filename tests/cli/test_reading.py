@@ -51,7 +51,9 @@ def test_single_things_can_be_printed(served: Invoke, ids: dict[str, str]) -> No
 def test_ids_come_from_stdin_and_answers_in_their_order(served: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     """``-`` reads ids, one a line; an id that is not there is told, the others are printed, and the code is 3."""
     names = [row["conversation_id"] for row in served("list", "conversations", "--fields", "conversation_id").rows]
-    monkeypatch.setattr("sys.stdin", io.StringIO("\n".join([*names[:5], "nowhere", *names[5:]])))
+    monkeypatch.setattr(
+        "sys.stdin", io.TextIOWrapper(io.BytesIO("\n".join([*names[:5], "nowhere", *names[5:]]).encode()))
+    )
     ended = served("get", "conversation", "-", "--fields", "conversation_id")
     assert [row["conversation_id"] for row in ended.rows] == names
     assert ended.code == 3

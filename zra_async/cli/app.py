@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import click
 
 from zra_async.cli.exits import MEANINGS, Exit
+from zra_async.cli.stopping import Stopped, code_of
+from zra_async.cli.streams import StdoutLost, ended_without_stdout, say
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +95,10 @@ def run(argv: Sequence[str] | None = None) -> int:
     try:
         code = group.main(arguments, prog_name="zra", obj=arguments, standalone_mode=False)
         return int(code or 0)
+    except StdoutLost as lost:
+        return ended_without_stdout(lost)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.ctx.get_help() if error.ctx else "", err=True)
+        say(error.ctx.get_help() if error.ctx else "")
         return Exit.USAGE
     except click.UsageError as error:
         error.show()
@@ -102,5 +106,6 @@ def run(argv: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return Exit.ERROR
-    except (click.Abort, KeyboardInterrupt):
-        return Exit.INTERRUPTED
+    except (click.Abort, KeyboardInterrupt) as error:
+        cause = error.__cause__ or error
+        return code_of(cause.signum) if isinstance(cause, Stopped) else Exit.INTERRUPTED

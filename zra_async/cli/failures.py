@@ -44,10 +44,16 @@ _CHECK = "zra check shows what is wrong with credentials, scopes and network"
 _PASSING = (errors.RateLimited, errors.ServerError, errors.TransportError, errors.DeadlineExceeded)
 
 
-def explain(error: BaseException) -> Failure:
-    """Say what ``error`` means to the one who typed the command."""
+def innermost(error: BaseException) -> BaseException:
+    """The first error of a group of errors, or the error itself."""
     while isinstance(error, BaseExceptionGroup):
         error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    return error
+
+
+def explain(error: BaseException) -> Failure:
+    """Say what ``error`` means to the one who typed the command."""
+    error = innermost(error)
     code, advice = _judge(error)
     passing = error.passing if isinstance(error, errors.TokenError) else isinstance(error, _PASSING)
     return Failure(code, clean(_one_line(error)), advice, passing)
@@ -80,7 +86,7 @@ def _judge(error: BaseException) -> tuple[Exit, str]:
         case errors.ZRAError():
             return Exit.ERROR, ""
         case OSError() if error.errno == errno.ENOSPC:
-            return Exit.ERROR, "make room, then give the same command again"
+            return Exit.ERROR, "make room on that disk"
         case OSError():
             return Exit.ERROR, ""
         case _:

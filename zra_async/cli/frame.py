@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
-import os
 import shlex
 import signal
 import sys
 import traceback
 import warnings
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -21,13 +20,12 @@ import click
 
 from zra_async.cli.connection import Connection, opened, silent
 from zra_async.cli.exits import Exit
-from zra_async.cli.failures import GivenUp, explain
-from zra_async.cli.output import Output, output_options, report_options, take_output
-from zra_async.cli.wording import clean
+from zra_async.cli.failures import GivenUp, explain, innermost
+from zra_async.cli.output import Output, Sink, output_options, report_options, take_output
+from zra_async.cli.stopping import Stopped, code_of, handled
+from zra_async.cli.streams import StdoutLost, ended_without_stdout, say
 from zra_async.client import ZRAClient
 from zra_async.core.events import Observer, log_event
-
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,24 +53,20 @@ Continues = Literal["never", "always", "with the account"]
 Work = Callable[..., Awaitable[int | None]]
 
 
-def say(text: str) -> None:
-    """Tell the person at the keyboard, on stderr."""
-    click.echo(clean(text), err=True)
-
-
 def subcommand(
-    name: str, *, reports: bool = False, continues: Continues = "never", short_help: str | None = None
+    name: str, *, reports: bool = False, continues: Continues = "never", done: str = "", short_help: str | None = None
 ) -> Callable[[Work], click.Command]:
     """Make a command of an async function, which gets a `Frame` and its own options.
 
     ``reports``: what it writes to stdout is a report and not records. ``continues``: whether the same command line goes
-    on where an interrupted one stopped.
+    on where an interrupted one stopped. ``done``: what to know when the work is done and stdout cannot be written; ""
+    for a command that only reads.
     """
 
     def decorate(work: Work) -> click.Command:
         @functools.wraps(work)
         def callback(**params: Any) -> int:
-            frame = _frame(params, continues=continues)
+            frame = _frame(params, continues=continues, done=done)
             return _drive(functools.partial(work, frame, **params), frame, Exit.INTERRUPTED)
 
         own = callback.__dict__.pop("__click_params__", [])  # click keeps them last to first
@@ -121,7 +115,7 @@ def connection_options(callback: Callable[..., Any]) -> Callable[..., Any]:
     return callback
 
 
-def _frame(params: dict[str, Any], *, continues: Continues) -> Frame:
+def _frame(params: dict[str, Any], *, continues: Continues, done: str) -> Frame:
     embedded = {name: params.pop(f"sandbox_{name}") for name in ("conversations", "seed", "latency")}
     embedded = {name: value for name, value in embedded.items() if value is not None}
     connection = Connection(
@@ -130,7 +124,7 @@ def _frame(params: dict[str, Any], *, continues: Continues) -> Frame:
     again = _typed()
     frame = Frame(
         connection=connection,
-        output=take_output(params),
+        output=take_output(params, Sink(done)),
         debug=params.pop("debug"),
         again=again,
     )
@@ -150,57 +144,59 @@ def _typed() -> str:
 def _drive(work: Callable[[], Awaitable[int | None]], frame: Frame, on_interrupt: Exit) -> int:
     _listen(frame.debug)
     try:
-        return anyio.run(_until_stopped, work, frame, on_interrupt)
+        code = anyio.run(_until_stopped, work, frame, on_interrupt)
     except click.ClickException:
         raise
-    except BrokenPipeError:
-        return _reader_left()
     except Exception as error:
-        failure = explain(error)
-        if frame.debug:
-            click.echo(clean("".join(traceback.format_exception(error))), err=True)
-        say(f"error: {failure.message}")
-        if failure.advice:
-            say(f"  {failure.advice}")
-        if failure.passing and frame.continues:
-            say(f"  {frame.continues}")
-        return failure.exit_code
+        cause = innermost(error)
+        if isinstance(cause, StdoutLost):
+            return ended_without_stdout(cause)
+        return _failed(error, frame)
+    sink = frame.output.sink
+    if sink.lost:
+        say(f"  {sink.done}")
+        return Exit.ERROR
+    return code
+
+
+def _failed(error: Exception, frame: Frame) -> int:
+    failure = explain(error)
+    if frame.debug:
+        say("".join(traceback.format_exception(error)))
+    say(f"error: {failure.message}")
+    if failure.advice:
+        say(f"  {failure.advice}")
+    if failure.passing and frame.continues:
+        say(f"  {frame.continues}")
+    return failure.exit_code
 
 
 async def _until_stopped(work: Callable[[], Awaitable[int | None]], frame: Frame, on_interrupt: Exit) -> int:
-    """Run ``work``; the first Ctrl-C or SIGTERM cancels it, a second one ends the process as it always does."""
+    """Run ``work``; the first signal that stops a command cancels it, and lets it clean up."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     stopped: list[signal.Signals] = []
 
     def stop(signum: signal.Signals) -> None:
         stopped.append(signum)
-        _let_go(loop)
         if task is not None:
             task.cancel()
 
-    with suppress(NotImplementedError):  # no such thing on Windows, where Ctrl-C still raises KeyboardInterrupt
-        for signum in _SIGNALS:
-            loop.add_signal_handler(signum, stop, signum)
-    try:
-        return await work() or Exit.OK
-    except (Exception, asyncio.CancelledError) as error:
-        if not stopped:
-            raise
-        if task is not None:
-            task.uncancel()
-        if on_interrupt is Exit.INTERRUPTED:
+    with handled(loop, stop):
+        try:
+            return await work() or Exit.OK
+        except (Exception, asyncio.CancelledError, Stopped) as error:
+            if isinstance(error, Stopped):
+                stopped.append(error.signum)
+            if not stopped:
+                raise
+            if task is not None:
+                task.uncancel()
+            if on_interrupt is not Exit.INTERRUPTED:
+                return on_interrupt
             # a command that gave up because of the signal knows better how to go on
             further = f"{error}; {error.advice}" if isinstance(error, GivenUp) else frame.continues
             say(f"interrupted{'; ' + further if further else ''}")
-        return on_interrupt
-    finally:
-        _let_go(loop)
-
-
-def _let_go(loop: asyncio.AbstractEventLoop) -> None:
-    with suppress(NotImplementedError):
-        for signum in _SIGNALS:
-            loop.remove_signal_handler(signum)
+            return code_of(stopped[0])
 
 
 def _listen(debug: bool) -> None:
@@ -215,9 +211,3 @@ def _listen(debug: bool) -> None:
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     if not debug and not sys.warnoptions:
         warnings.simplefilter("ignore")
-
-
-def _reader_left() -> int:
-    """End quietly when nobody reads stdout any more, as in ``zra list … | head``."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return Exit.ERROR

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+import os
 import sys
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -12,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zra_async.cli.board import Board, Snapshot, used
-from zra_async.cli.frame import say
+from zra_async.cli.streams import say
 from zra_async.cli.wording import duration
 
 if TYPE_CHECKING:
@@ -33,8 +35,9 @@ async def watched(title: str, snapshot: Snapshot, every: float, quiet: bool) -> 
         yield board
         return
     with contextlib.ExitStack() as stack:
-        draw = _picture(board, stack) if sys.stderr.isatty() else lambda: say(board.line())
-        pulse = asyncio.create_task(_redraw(draw, _FRAME if sys.stderr.isatty() else every))
+        moving = _on_a_screen()
+        draw = _guarded(_picture(board, stack) if moving else lambda: say(board.line()))
+        pulse = asyncio.create_task(_redraw(draw, _FRAME if moving else every))
         try:
             yield board
         finally:
@@ -42,6 +45,28 @@ async def watched(title: str, snapshot: Snapshot, every: float, quiet: bool) -> 
             with contextlib.suppress(asyncio.CancelledError):
                 await pulse
             draw()
+
+
+def _on_a_screen() -> bool:
+    """Return True if stderr is a terminal that can move its cursor."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "").lower() not in {"", "dumb", "unknown"}
+
+
+def _guarded(draw: Callable[[], None]) -> Callable[[], None]:
+    """Draw no more after the first failure: progress that cannot be shown must not change the work."""
+    broken = False
+
+    def drawn() -> None:
+        nonlocal broken
+        if broken:
+            return
+        try:
+            draw()
+        except Exception:
+            broken = True
+            logging.getLogger(__name__).debug("the progress cannot be shown", exc_info=True)
+
+    return drawn
 
 
 async def _redraw(draw: Callable[[], None], pause: float) -> None:

@@ -11,10 +11,42 @@ from typing import Any, Literal, cast
 import click
 import msgspec
 
+from zra_async.cli.streams import StdoutLost, say, write, write_text
 from zra_async.cli.tables import Layout, sheet
 from zra_async.cli.wording import printable
 
 Format = Literal["table", "jsonl"]
+
+
+@dataclass(slots=True)
+class Sink:
+    """Where data goes: stdout, or stderr if stdout fails after the command has changed something.
+
+    `done` says what to know about that change and is "" for a command that only reads: that one ends with `StdoutLost`.
+    """
+
+    done: str = ""
+    lost: bool = False
+
+    def data(self, content: bytes) -> None:
+        """Write lines for programs. Raises `StdoutLost`."""
+        self._put(lambda: write(content), lambda: content.decode("utf-8", "replace"))
+
+    def text(self, content: str) -> None:
+        """Write text for people. Raises `StdoutLost`."""
+        self._put(lambda: write_text(content), lambda: content)
+
+    def _put(self, put: Callable[[], None], content: Callable[[], str]) -> None:
+        if not self.lost:
+            try:
+                put()
+                return
+            except StdoutLost as lost:
+                if not self.done:
+                    raise
+                self.lost = True
+                say(f"error: {lost}; what it was to show:")
+        say(content().rstrip("\n"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +55,7 @@ class Output:
 
     format: Format | None = None
     fields: tuple[str, ...] = ()
+    sink: Sink = field(default_factory=Sink, repr=False, compare=False)
     _doubted: set[str] = field(default_factory=set[str], repr=False, compare=False)  #: fields already asked about
 
     @property
@@ -38,29 +71,29 @@ class Output:
             rows = [self.pick(item) for item in items]
             total += len(rows)
             if not self.tabular:
-                write(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
+                self.sink.data(b"".join(msgspec.json.encode(row) + b"\n" for row in rows))
                 continue
             if layout is None and rows:
                 layout = Layout.of(rows, self.fields or columns)
-                write(layout.head().encode())
+                self.sink.text(layout.head())
             if layout is not None:
-                write("".join(layout.line(row) for row in rows).encode())
+                self.sink.text("".join(layout.line(row) for row in rows))
         return total
 
     def one(self, thing: Any) -> None:
         """Write one thing: a JSON object on a line, or its fields below each other."""
         row = self.pick(thing)
         if self.tabular and isinstance(row, Mapping):
-            write(sheet(cast("Mapping[str, Any]", row)).encode())
+            self.sink.text(sheet(cast("Mapping[str, Any]", row)))
         else:
-            write(msgspec.json.encode(row) + b"\n")
+            self.sink.data(msgspec.json.encode(row) + b"\n")
 
     def report(self, data: Mapping[str, Any], text: Callable[[], str]) -> None:
         """Write the outcome of a command: ``text`` for people, or its data where JSON is asked for."""
         if self.format == "jsonl":
-            write(msgspec.json.encode(data) + b"\n")
+            self.sink.data(msgspec.json.encode(data) + b"\n")
         else:
-            write(printable(text()).encode("utf-8", "backslashreplace"))
+            self.sink.text(printable(text()))
 
     def pick(self, thing: Any) -> Any:
         """The chosen fields of ``thing`` as plain values; ``a.b`` reaches into ``a``."""
@@ -79,7 +112,7 @@ class Output:
             self._doubted.add(name)
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
-            click.echo(f"note: no field is called {name!r}{hint} (there are {', '.join(sorted(known))})", err=True)
+            say(f"note: no field is called {name!r}{hint} (there are {', '.join(sorted(known))})")
 
 
 def _fields_of(thing: Any) -> set[str]:
@@ -92,13 +125,6 @@ def _reach(plain: dict[str, Any], name: str) -> Any:
     for step in [name] if name in plain else name.split("."):
         found = cast("dict[str, Any]", found).get(step) if isinstance(found, dict) else None
     return found
-
-
-def write(content: bytes) -> None:
-    """Write to stdout now, so that a reader at the other end of a pipe need not wait for more."""
-    stream = sys.stdout.buffer
-    stream.write(content)
-    stream.flush()
 
 
 def output_options(callback: Callable[..., Any]) -> Callable[..., Any]:
@@ -123,13 +149,13 @@ def report_options(callback: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "as_json", is_flag=True, help="The report as one JSON object.")(callback)
 
 
-def take_output(params: dict[str, Any]) -> Output:
+def take_output(params: dict[str, Any], sink: Sink) -> Output:
     """The output that the options ask for; they are taken out of ``params``."""
     as_json, form, fields = params.pop("as_json"), params.pop("form", None), params.pop("fields", None)
     if as_json and form == "table":
         raise click.UsageError("--json and --format table exclude each other")
     names = tuple(name.strip() for name in (fields or "").split(",") if name.strip())
-    return Output(format="jsonl" if as_json else form, fields=names)
+    return Output(format="jsonl" if as_json else form, fields=names, sink=sink)
 
 
 async def in_one_page(items: Iterable[Any]) -> AsyncIterable[Sequence[Any]]:

@@ -14,8 +14,8 @@ from zra_async.api.registry import OPERATIONS
 from zra_async.cli.commands.listing import first
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import UsageProblem
-from zra_async.cli.frame import Frame, say, subcommand
-from zra_async.cli.output import write
+from zra_async.cli.frame import Frame, subcommand
+from zra_async.cli.streams import say
 from zra_async.cli.values import arguments, is_list, method_of
 from zra_async.client import ZRAClient
 from zra_async.core.operation import ListOperation, Operation
@@ -44,13 +44,15 @@ async def command(frame: Frame, operation: str, pairs: tuple[str, ...], everythi
     given = arguments(row, pairs)
     if everything and not is_list(row):
         raise UsageProblem(f"{row.name} is no list: leave out --all")
+    if row.method != "GET":
+        frame.output.sink.done = f"{row.title} is done: the same command would do it again"
     async with frame.open() as zra:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             if row.prefix == "iq":
                 say(f"note: {row.title} is deprecated; {row.name.removeprefix('legacy.')} replaces it")
             if raw:
-                await _raw(zra, row, given, everything)
+                await _raw(frame, zra, row, given, everything)
             else:
                 await _typed(frame, zra, row, given, everything)
     return None
@@ -131,15 +133,15 @@ class RawCaller:
         return Pages(operation.name, fetch, _no_task, cursor=cursor)
 
 
-async def _raw(zra: ZRAClient, row: Operation[Any], given: Mapping[str, Any], everything: bool) -> None:
+async def _raw(frame: Frame, zra: ZRAClient, row: Operation[Any], given: Mapping[str, Any], everything: bool) -> None:
     caller = RawCaller(zra)
     pending = method_of(Namespaces(caller, legacy=row.prefix == "iq"), row)(**given)
     if not is_list(row):
         await pending
-        _show(caller.replies)
+        _show(frame, caller.replies)
         return
     async for page in _some(cast("Pages[Reply]", pending), everything):
-        _show(page)
+        _show(frame, page)
 
 
 async def _some(pages: Pages[Reply], everything: bool) -> AsyncIterator[Sequence[Reply]]:
@@ -150,12 +152,12 @@ async def _some(pages: Pages[Reply], everything: bool) -> AsyncIterator[Sequence
         yield page.items
 
 
-def _show(replies: Sequence[Reply]) -> None:
+def _show(frame: Frame, replies: Sequence[Reply]) -> None:
     for reply in replies:
         tracking = f", tracking id {reply.tracking_id}" if reply.tracking_id else ""
         say(f"HTTP {reply.status}{tracking}")
         if reply.body:
-            write(reply.body if reply.body.endswith(b"\n") else reply.body + b"\n")
+            frame.output.sink.data(reply.body if reply.body.endswith(b"\n") else reply.body + b"\n")
 
 
 class _Token(msgspec.Struct):

@@ -15,8 +15,9 @@ from zra_async.bulk.crm_report import FailedRecord, ImportReport
 from zra_async.cli.connection import memory
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import UsageProblem
-from zra_async.cli.frame import Frame, say, subcommand
+from zra_async.cli.frame import Frame, subcommand
 from zra_async.cli.live import progress_options, watched
+from zra_async.cli.streams import say
 from zra_async.cli.tables import Layout
 from zra_async.cli.wording import count, duration, rate
 from zra_async.client import ZRAClient
@@ -32,7 +33,13 @@ def command() -> None:
     """Bring the records of a CRM in."""
 
 
-@subcommand("import", reports=True, continues="with the account", short_help="Import records from files.")
+@subcommand(
+    "import",
+    reports=True,
+    continues="with the account",
+    done="the ledger is kept: the same command sends nothing twice",
+    short_help="Import records from files.",
+)
 @click.option("--accounts", type=_FILE, help="Accounts, which come first.")
 @click.option("--contacts", type=_FILE, help="Contacts, after the accounts.")
 @click.option("--deals", type=_FILE, help="Deals, after the contacts.")
@@ -63,10 +70,10 @@ async def import_(
                     failed_to=failed_to,
                     on_event=board.observe,
                 )
-        if ledger is None and not report.stopped:
+        _tell(report, files, failed_to)
+        frame.output.report(_data(report), lambda: _text(report))
+        if ledger is None and not report.stopped and not frame.output.sink.lost:
             _remove(place)
-    _tell(report, files, failed_to)
-    frame.output.report(_data(report), lambda: _text(report))
     return Exit.PARTIAL if report.partial else Exit.OK
 
 

@@ -16,8 +16,9 @@ from zra_async.cli.connection import settings_of
 from zra_async.cli.demo import Shown, show
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import UsageProblem
-from zra_async.cli.frame import Frame, say, subcommand
+from zra_async.cli.frame import Frame, subcommand
 from zra_async.cli.live import progress_options, watched
+from zra_async.cli.streams import say
 from zra_async.cli.tables import Layout
 from zra_async.cli.wording import count, duration, path, rate, size
 from zra_async.sandbox import Sandbox
@@ -28,7 +29,7 @@ _FOLDER = "zra-demo"
 _SHARE = 0.9
 
 
-@subcommand("demo", reports=True)
+@subcommand("demo", reports=True, done="the demo is done, and its export is in the folder")
 @click.option("--to", type=click.Path(file_okay=False, path_type=Path), help=f"A new folder; by default ./{_FOLDER}.")
 @progress_options
 async def command(frame: Frame, to: Path | None, every: float, quiet: bool) -> Exit:

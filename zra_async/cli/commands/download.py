@@ -12,9 +12,10 @@ import click
 from zra_async import errors
 from zra_async.cli.board import Board
 from zra_async.cli.exits import Exit
-from zra_async.cli.frame import Frame, say, subcommand
+from zra_async.cli.frame import Frame, subcommand
 from zra_async.cli.ids import folder_name, given_ids
 from zra_async.cli.live import progress_options, watched
+from zra_async.cli.streams import say
 from zra_async.cli.wording import path
 from zra_async.client import ZRAClient
 
@@ -30,20 +31,22 @@ _SINGLE = (
 )
 
 
-@subcommand("download", continues="always")
+@subcommand("download", continues="always", done="the recordings are stored")
 @click.argument("ids", nargs=-1, required=True, metavar="CONVERSATION_ID...")
 @click.option("--to", type=click.Path(path_type=Path), default=Path(), help="A folder, or a path for a single one.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there already.")
 @progress_options
 async def command(frame: Frame, ids: tuple[str, ...], to: Path, overwrite: bool, every: float, quiet: bool) -> Exit:
-    """Download the recordings of conversations; "-" reads ids from stdin, one a line.
+    """Download the recordings of conversations; "-" reads ids from stdin.
+
+    On stdin there is one id a line, or JSON as zra list prints it, or CSV with a column conversation_id.
 
     A single recording goes to --to, or into it where it is a folder, under its own name. Several go each into a
     folder of its own in --to, named by the id; those that are there already are left as they are.
 
     A download that was interrupted goes on with the same command.
     """
-    wanted = given_ids(ids)
+    wanted = given_ids(ids, "conversation_id")
     async with frame.open() as zra:
         async with watched("downloading", zra.limits.snapshot, every, quiet) as board:
             run = Run(zra, board, overwrite, total=len(wanted))

@@ -18,8 +18,9 @@ from zra_async.bulk.sink import UNITS
 from zra_async.bulk.streams import STREAMS, StreamSpec, select
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import GivenUp, UsageProblem
-from zra_async.cli.frame import Frame, say, subcommand
+from zra_async.cli.frame import Frame, subcommand
 from zra_async.cli.live import progress_options, watched
+from zra_async.cli.streams import say
 from zra_async.cli.tables import Layout
 from zra_async.cli.values import instant
 from zra_async.cli.wording import count, duration, path, rate
@@ -35,7 +36,7 @@ def _period(since: str | None, until: str | None) -> dict[str, datetime | None]:
     return {"since": first, "until": last}
 
 
-@subcommand("export", reports=True, continues="always")
+@subcommand("export", reports=True, continues="always", done="the folder holds all that was exported")
 @click.option("--to", type=click.Path(file_okay=False, path_type=Path), help="The folder; made where there is none.")
 @click.option("--streams", metavar="A,B", help="Which streams; zra list streams names them with their costs.")
 @click.option("--all", "everything", is_flag=True, help="Every stream but the recordings.")

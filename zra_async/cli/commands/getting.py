@@ -10,12 +10,14 @@ import anyio
 import click
 
 from zra_async import errors
+from zra_async.api.registry import OPERATIONS
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import UsageProblem
-from zra_async.cli.frame import Frame, say, subcommand
+from zra_async.cli.frame import Frame, subcommand
 from zra_async.cli.ids import given_ids
 from zra_async.cli.resources import Single, single
-from zra_async.cli.values import method_of
+from zra_async.cli.streams import say
+from zra_async.cli.values import method_of, parameters_of
 
 AT_ONCE = 16  #: calls on their way; the rate limits decide how fast they go
 
@@ -25,7 +27,9 @@ AT_ONCE = 16  #: calls on their way; the rate limits decide how fast they go
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option("--analysis-type", default="all", show_default=True, help="Which findings, for the analysis.")
 async def command(frame: Frame, resource: str, ids: tuple[str, ...], analysis_type: str) -> Exit | None:
-    """Print single things by their ids; "-" reads ids from stdin, one a line.
+    """Print single things by their ids; "-" reads ids from stdin.
+
+    On stdin there is one id a line, or JSON as zra list prints it, or CSV whose header names the id.
 
     \b
     RESOURCE is one of
@@ -52,10 +56,17 @@ async def command(frame: Frame, resource: str, ids: tuple[str, ...], analysis_ty
 
 def _wanted(row: Single, words: Sequence[str]) -> list[str]:
     if row.identified:
-        return given_ids(words)
+        return given_ids(words, _field(row))
     if words:
         raise UsageProblem("there is only one of it: it takes no id")
     return []
+
+
+def _field(row: Single) -> str:
+    """The field of a record that holds the id."""
+    if row.together:  # crm.accounts.get takes many
+        return f"crm_{row.operation.split('.')[1].removesuffix('s')}_id"
+    return next(name for name, parameter in parameters_of(OPERATIONS[row.operation]).items() if parameter.required)
 
 
 async def _together(frame: Frame, read: Callable[..., Awaitable[Any]], ids: Sequence[str]) -> Exit:

@@ -14,14 +14,20 @@ from zra_async.bulk.manifest import Manifest, check_manifest
 from zra_async.cli.connection import memory
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import UsageProblem
-from zra_async.cli.frame import Frame, say, subcommand
+from zra_async.cli.frame import Frame, subcommand
 from zra_async.cli.live import progress_options, watched
+from zra_async.cli.streams import say
 from zra_async.cli.wording import count, duration, rate, size
 
 _SHOWN = 20
 
 
-@subcommand("ingest", reports=True, continues="with the account")
+@subcommand(
+    "ingest",
+    reports=True,
+    continues="with the account",
+    done="the ledger is kept: the same command sends nothing twice",
+)
 @click.argument("manifest", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--check", is_flag=True, help="Only look through the manifest and its files; no account is needed.")
 @click.option("--status", is_flag=True, help="Only show what the ledger knows; no account is needed.")
@@ -64,6 +70,8 @@ async def command(
     if check and status:
         raise UsageProblem("--check and --status exclude each other")
     default = manifest.with_name(f"{manifest.name}.ledger")
+    if status or check:
+        frame.output.sink.done = ""  # these only read
     if status:
         known = await ingest_status(ledger or default)
         frame.output.report(msgspec.to_builtins(known), lambda: _status(known))

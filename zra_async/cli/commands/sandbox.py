@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
-import signal
-import sys
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.abc
 import click
 
 from zra_async.cli.exits import Exit
-from zra_async.cli.failures import GivenUp, UsageProblem
-from zra_async.cli.frame import say, standalone
-from zra_async.cli.output import write
+from zra_async.cli.failures import UsageProblem
+from zra_async.cli.frame import standalone
+from zra_async.cli.program import find_program, run_program, signals_held
+from zra_async.cli.streams import say, write
 
 if TYPE_CHECKING:
     from zra_async.sandbox import Sandbox
-
-_PATIENCE = 10.0  #: seconds that a program has to end by itself after Ctrl-C
 
 
 @standalone("sandbox", on_interrupt=Exit.OK)
@@ -49,12 +43,13 @@ async def command(program: tuple[str, ...], faults: str | None, as_json: bool, *
       zra sandbox > sandbox.env &      zra sandbox -- pytest
       source sandbox.env               zra sandbox -- python app.py
 
-    With a PROGRAM, the environment is the program's, and zra ends with it and with its exit code.
+    With a PROGRAM, the environment is the program's. It gets the signals that zra gets, and zra ends with it and with
+    its exit code: 128 + N if signal N has ended it, 127 if there is no such program, 126 if it cannot be executed.
     """
     from zra_async.sandbox import Sandbox  # a whole server: only when asked for
 
-    if program and shutil.which(program[0]) is None:
-        raise GivenUp(f"there is no program {program[0]}", exit_code=Exit.USAGE)
+    if program:
+        find_program(program[0])
     options["limits"] = not options.pop("no_limits")
     try:
         sandbox = Sandbox(**options)
@@ -62,9 +57,11 @@ async def command(program: tuple[str, ...], faults: str | None, as_json: bool, *
             sandbox.faults.load(faults)
     except ValueError as problem:
         raise UsageProblem(str(problem)) from None
+    if program:
+        with signals_held():
+            async with sandbox:
+                return await run_program(program, {**os.environ, **sandbox.environment()})
     async with sandbox:
-        if program:
-            return await _accompany(program, sandbox.environment())
         _announce(sandbox, as_json)
         await anyio.sleep_forever()
     return Exit.OK
@@ -83,28 +80,3 @@ def _announce(sandbox: Sandbox, as_json: bool) -> None:
         f"serving {options.conversations:,} conversations at {sandbox.api_url} under the limits of the plan "
         f"{options.plan!r}; Ctrl-C ends it"
     )
-
-
-async def _accompany(program: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run a program with the environment of the account, and end with its exit code."""
-    try:
-        process = await anyio.open_process(
-            program, stdin=sys.stdin, stdout=None, stderr=None, env={**os.environ, **environment}
-        )
-    except OSError as problem:
-        raise GivenUp(f"{program[0]} cannot be run: {problem.strerror}", exit_code=Exit.USAGE) from None
-    try:
-        code = await process.wait()
-    except BaseException:
-        await _end(process)
-        raise
-    return code if code >= 0 else 128 - code
-
-
-async def _end(process: anyio.abc.Process) -> None:
-    """Let the program end after a signal; Ctrl-C on a terminal has reached it already."""
-    with anyio.CancelScope(shield=True), anyio.move_on_after(_PATIENCE) as waiting:
-        process.send_signal(signal.SIGTERM)
-        await process.wait()
-    if waiting.cancelled_caught:
-        process.kill()

@@ -12,15 +12,17 @@ import click
 
 from zra_async.api.registry import OPERATIONS
 from zra_async.bulk.polling import Polling
+from zra_async.cli.added import Added
 from zra_async.cli.connection import memory
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import GivenUp, UsageProblem
-from zra_async.cli.frame import Frame, say, subcommand
+from zra_async.cli.frame import Frame, subcommand
 from zra_async.cli.live import progress_options, watched
+from zra_async.cli.streams import say
 from zra_async.cli.values import arguments
 from zra_async.cli.wording import size
 from zra_async.client import ZRAClient
-from zra_async.errors import ZRAError
+from zra_async.errors import AmbiguousWrite, UnexpectedAnswer, ZRAError
 from zra_async.files.progress import OnProgress, Progress
 from zra_async.files.terms import SourceSystem, UploadedRecording
 
@@ -29,7 +31,11 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _PATIENCE = Polling(first=0.5, longest=15.0, limit=3600.0)
 
 
-@subcommand("upload", continues="with the account")
+@subcommand(
+    "upload",
+    continues="with the account",
+    done="the journal is kept: the same command shows this again, and sends nothing twice",
+)
 @click.argument("recording", type=_FILE)
 @click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--transcript", type=_FILE, help="Its transcript, …transcript.json or .vtt.")
@@ -60,6 +66,8 @@ async def command(
     wanted = _conversation(pairs, wait)
     default = recording.with_name(f"{recording.name}.zra")
     with memory(frame.connection, journal, default) as place:
+        note = Added(place)
+        known = "" if wanted is None else note.known(wanted)
         async with (
             frame.open() as zra,
             watched(f"uploading {recording.name}", zra.limits.snapshot, every, quiet) as board,
@@ -71,18 +79,30 @@ async def command(
             stored = await _upload(zra, recording, place, moved, **how)
             result = _stored(stored)
             if wanted is not None:
-                wanted["file_id"] = stored.main.file_id
-                added = await zra.conversations.add(**wanted)
-                result["conversation_id"] = added.conversation_id
-            if journal is None:
-                _remove(place)
+                result["conversation_id"] = known or await _add(zra, wanted | {"file_id": stored.main.file_id}, note)
             if wait:
                 board.update("analysis", 0, 0, 1)
                 await _analysed(zra, result["conversation_id"])
                 board.update("analysis", 1, 0, 1)
                 result["processed"] = True
-    frame.output.one(result)
+        frame.output.one(result)
+        if journal is None and not frame.output.sink.lost:
+            _remove(place, note)
     return Exit.OK
+
+
+async def _add(zra: ZRAClient, wanted: dict[str, Any], note: Added) -> str:
+    """Add the conversation, and note it, since it must not be added twice."""
+    note.sending(wanted)
+    try:
+        added = await zra.conversations.add(**wanted)
+    except (AmbiguousWrite, UnexpectedAnswer, asyncio.CancelledError) as problem:
+        raise note.doubt() from problem
+    except ZRAError:
+        note.remove()
+        raise
+    note.added(wanted, added.conversation_id)
+    return added.conversation_id
 
 
 async def _upload(
@@ -150,7 +170,8 @@ async def _analysed(zra: ZRAClient, conversation_id: str) -> None:
         ) from problem
 
 
-def _remove(journal: Path) -> None:
+def _remove(journal: Path, note: Added) -> None:
+    note.remove()
     for path in (journal, *(journal.with_name(f"{journal.name}.{kind}") for kind in ("transcript", "metadata"))):
         path.unlink(missing_ok=True)
 

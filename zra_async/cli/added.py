@@ -1,0 +1,78 @@
+"""The memory of an upload that became a conversation, so that the same command does not make a second one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from zra_async.cli.failures import GivenUp
+from zra_async.errors import JournalError
+from zra_async.files.atomic import write_atomically
+
+
+class _Note(msgspec.Struct, kw_only=True):
+    fields: str  #: a digest of the conversation's fields
+    conversation_id: str = ""  #: "" while the answer is not known
+
+
+class Added:
+    """The note beside a journal: a conversation is being added, or was added under this id."""
+
+    def __init__(self, journal: Path) -> None:
+        self.path: Path = journal.with_name(f"{journal.name}.conversation")
+
+    def known(self, wanted: Mapping[str, Any]) -> str:
+        """Return the id of the conversation that an earlier run added, "" without one.
+
+        Raises `GivenUp` where adding could make a second conversation, and `JournalError`.
+        """
+        try:
+            note = msgspec.json.decode(self.path.read_bytes(), type=_Note)
+        except FileNotFoundError:
+            return ""
+        except OSError as problem:
+            raise JournalError(f"{self.path} cannot be read: {problem.strerror}") from problem
+        except msgspec.DecodeError:
+            raise JournalError(f"{self.path} is not the note of an added conversation: remove it") from None
+        if not note.conversation_id:
+            raise self.doubt()
+        if note.fields != _digest(wanted):
+            raise GivenUp(
+                f"this recording became the conversation {note.conversation_id}, with other fields",
+                advice=f"to make another conversation of it, remove {self.path}",
+            )
+        return note.conversation_id
+
+    def sending(self, wanted: Mapping[str, Any]) -> None:
+        """Note that the conversation is about to be added. Raises `JournalError`."""
+        self._write(_Note(fields=_digest(wanted)))
+
+    def added(self, wanted: Mapping[str, Any], conversation_id: str) -> None:
+        """Note the id of the conversation. Raises `JournalError`."""
+        self._write(_Note(fields=_digest(wanted), conversation_id=conversation_id))
+
+    def remove(self) -> None:
+        """Forget: the conversation was not added, or its id is where it belongs."""
+        self.path.unlink(missing_ok=True)
+
+    def doubt(self) -> GivenUp:
+        """Return the error of a conversation that may have been added."""
+        return GivenUp(
+            "the conversation was sent and its answer is not known: it may or may not have been added",
+            advice=f"look with zra list conversations; if it is not there, remove {self.path} and repeat the command",
+        )
+
+    def _write(self, note: _Note) -> None:
+        try:
+            write_atomically(self.path, [msgspec.json.encode(note)], mode=0o600)
+        except OSError as problem:
+            raise JournalError(f"{self.path} cannot be written: {problem.strerror}") from problem
+
+
+def _digest(wanted: Mapping[str, Any]) -> str:
+    fields = {name: value for name, value in wanted.items() if name != "file_id"}
+    return hashlib.sha256(msgspec.json.encode(fields, order="sorted")).hexdigest()
