@@ -10,6 +10,7 @@ imports, `zra_async.webhooks` receives, `zra_async.sandbox` serves an account to
 has pytest fixtures.
 """
 
+import logging
 from typing import TYPE_CHECKING
 
 from zra_async.client import ZRAClient
@@ -35,6 +36,9 @@ else:
             return OPERATIONS
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
+
+# where and how much is logged is the program's choice: without one, Python would print to stderr
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __version__ = "0.1.0"
 

@@ -182,10 +182,12 @@ class APIError(CallError):
     """The service answered with an error.
 
     `status` is the HTTP status, `code` the service's own code (None when the body had none), `message` its text,
-    `tracking_id` what Zoom's support asks for, `errors` the refused fields, if it named any.
+    `tracking_id` what Zoom's support asks for, `errors` the refused fields, if it named any. `resets_at` is when to
+    come back, as an aware datetime, if the service said so.
     """
 
     advice = ""
+    resets_at: datetime | None = None
 
     def __init__(
         self,
@@ -278,7 +280,7 @@ class RateLimited(APIError):
         **details: Any,
     ) -> None:
         self.kind: LimitKind = kind
-        self.resets_at = resets_at
+        self.resets_at: datetime | None = resets_at
         self.local = local
         when = f"come back at {resets_at.isoformat()}" if resets_at else "come back later"
         details.setdefault("status", 429)
@@ -287,13 +289,9 @@ class RateLimited(APIError):
 
 
 class ServerError(APIError):
-    """5xx: the service failed, after as many repeats as the retry policy allows.
-
-    `resets_at` is when to come back, as an aware datetime, if the service said so.
-    """
+    """5xx: the service failed, after as many repeats as the retry policy allows."""
 
     advice = "the service has trouble: try again later"
-    resets_at: datetime | None = None
 
 
 class TransportError(CallError):

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import inspect
 import logging
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
+import zra_async
 from zra_async.core import events
 from zra_async.core.events import CallDone, Event, Retrying, TokenRefused, attentive, log_event, quiet
 
@@ -31,13 +36,52 @@ def test_events_cannot_be_changed(event: Any) -> None:
 
 
 def test_the_default_observer_logs(caplog: pytest.LogCaptureFixture) -> None:
-    """Repeats and refused tokens are warnings, all else is for debugging."""
+    """What a call recovered from is logged at INFO, all else is for debugging."""
     with caplog.at_level(logging.DEBUG, logger="zra_async"):
         for event in (DONE, AGAIN, TokenRefused("things.get")):
             log_event(event)
-    assert [record.levelno for record in caplog.records] == [logging.DEBUG, logging.WARNING, logging.WARNING]
+    assert [record.levelno for record in caplog.records] == [logging.DEBUG, logging.INFO, logging.INFO]
     assert "things.get" in caplog.text
     assert "RateLimited" in caplog.text
+
+
+def test_a_program_without_logging_sees_nothing_on_stderr() -> None:
+    """Events, and every level of the package's loggers, stay silent until the program configures logging."""
+    code = """
+import logging
+import zra_async
+from zra_async.core import events
+events.log_event(events.Retrying("things.get", 1, 0.5, "rate", "RateLimited"))
+for name in ("zra_async", "zra_async.sandbox", "zra_async.sandbox.service.dispatch"):
+    for level in (logging.INFO, logging.WARNING, logging.ERROR):
+        logging.getLogger(name).log(level, "loud")
+"""
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert (told.stdout, told.stderr) == ("", "")
+
+
+def test_a_program_with_logging_sees_what_it_asks_for() -> None:
+    """The package neither sets a level nor stops what goes to the program's own handlers."""
+    logger = logging.getLogger("zra_async")
+    assert (logger.level, logger.propagate) == (logging.NOTSET, True)
+    assert any(isinstance(handler, logging.NullHandler) for handler in logger.handlers)
+
+
+def test_a_warning_is_for_what_the_user_must_act_on() -> None:
+    """Each module that logs at WARNING or above does so for a reason that is named here."""
+    reasons = {
+        "core/events.py": "the program's observer failed",
+        "core/redirects.py": "the account's host is not trusted by the configuration",
+        "bulk/job_events.py": "the program's callback failed",
+        "bulk/ingest_report.py": "the program's callback failed",
+        "bulk/crm_report.py": "the program's callback failed",
+        "files/progress.py": "the program's callback failed",
+        "sandbox/service/dispatch.py": "a mistake in the sandbox itself",
+    }
+    package = Path(zra_async.__file__).parent
+    loud = re.compile(r"logger\.(warning|error|exception|critical)\(")
+    found = {p.relative_to(package).as_posix() for p in package.rglob("*.py") if loud.search(p.read_text("utf-8"))}
+    assert found <= set(reasons)
 
 
 def test_nothing_is_formatted_that_nobody_reads(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from multidict import CIMultiDict
 
 from tests.core.rows import row
 from zra_async import errors
+from zra_async.core import retry, wire
 from zra_async.core.operation import Operation
-from zra_async.core.retry import Attempts, RetryPolicy, Stop, Wait, parse_retry_after
+from zra_async.core.retry import Attempts, RetryPolicy, Stop, Wait, parse_retry_after, passes, passing
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 SAFE, UNSAFE = row(), row(method="POST", retry_safe=False)
@@ -146,6 +148,95 @@ def test_what_follows_which_failure(operation: Operation[Any], error: errors.Cal
         assert got.error.outcome is error
 
 
+#: every status of RFC 9110 from 400 on, those of RFC 4918, 6585, 7725, 8470, and the vendor's
+EVERY = (
+    *range(400, 419),
+    *(421, 422, 423, 424, 425, 426, 428, 429, 431, 451),
+    *(*range(500, 509), 510, 511, *range(520, 528), 529, 530, 598, 599),
+)
+NOT_PROCESSED = {408, 421, 425, 429, 503, 521, 522, 523, 525, 526, 530}
+UNKNOWN = {500, 502, 504, 520, 524, 527, 529, 598, 599}
+
+
+def answer(status: int, code: int | None = None, **headers: str) -> errors.CallError:
+    """The error that an answer of this status is."""
+    body = b'{"code": %d, "message": "no"}' % code if code is not None else b""
+    error = wire.failure(SAFE, wire.Reply(status, CIMultiDict(headers), body), now=NOW)
+    assert error is not None
+    return error
+
+
+@pytest.mark.parametrize("operation", [SAFE, UNSAFE], ids=["safe", "unsafe"])
+@pytest.mark.parametrize("status", EVERY)
+def test_what_follows_which_status(status: int, operation: Operation[Any]) -> None:
+    """Not processed: repeated. Unknown: repeated if that is safe, and ambiguous otherwise. All else is final."""
+    error = answer(status)
+    got = LONGEST.decide(operation, Attempts(), error, NOW)
+    if status in NOT_PROCESSED:
+        assert got == Wait(0.5, "rate" if status == 429 else "server", ambiguous=False)
+    elif status in UNKNOWN and operation is SAFE:
+        assert got == Wait(0.5, "server", ambiguous=True)
+    elif status in UNKNOWN:
+        assert isinstance(got, Stop)
+        assert isinstance(got.error, errors.AmbiguousWrite)
+        assert got.error.outcome is error
+    else:
+        assert got == Stop(error)
+
+
+@pytest.mark.parametrize("status", sorted(NOT_PROCESSED | UNKNOWN))
+def test_every_repeat_obeys_retry_after(status: int) -> None:
+    """Whatever the status, the service's own time comes first, and one that is hours away is raised."""
+    soon = LONGEST.decide(SAFE, Attempts(), answer(status, **{"Retry-After": "20"}), NOW)
+    assert isinstance(soon, Wait)
+    assert soon.delay == pytest.approx(20.5)
+    late = answer(status, **{"Retry-After": "7200"})
+    assert LONGEST.decide(SAFE, Attempts(), late, NOW) == Stop(late)
+    assert isinstance(late, errors.APIError)
+    assert late.resets_at == NOW + timedelta(hours=2)
+
+
+@pytest.mark.parametrize("operation", [SAFE, UNSAFE], ids=["safe", "unsafe"])
+def test_a_body_that_is_too_large_for_now(operation: Operation[Any]) -> None:
+    """A 413 with Retry-After is temporary, and was not processed; without it the body is too large for good."""
+    temporary = LONGEST.decide(operation, Attempts(), answer(413, **{"Retry-After": "3"}), NOW)
+    assert temporary == Wait(3.5, "server", ambiguous=False)
+
+
+@pytest.mark.parametrize("operation", [SAFE, UNSAFE, TEAM], ids=["safe", "unsafe", "team"])
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("code", [3300, 5004, 429, 4001, 300, 1001, 1005, 2001, 3319, 5009, 124])
+def test_what_follows_which_code(code: int, status: int, operation: Operation[Any]) -> None:
+    """The service's codes that ask for another try are followed by one; the others are final."""
+    error = answer(status, code)
+    got = LONGEST.decide(operation, Attempts(), error, NOW)
+    cause = {3300: "server", 429: "rate", 4001: "rate", 5004: "rate" if operation is TEAM else None}.get(code)
+    if cause is None:
+        assert got == Stop(error)
+    else:
+        assert got == Wait(0.5, cause, ambiguous=False)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("status", EVERY)
+def test_a_job_goes_on_after_what_may_pass(status: int) -> None:
+    """What a call may repeat may also succeed in a later run of a job."""
+    assert passing(answer(status)) == (status in NOT_PROCESSED | UNKNOWN)
+    assert passes(status) == (status in NOT_PROCESSED | UNKNOWN)
+
+
+def test_a_refused_scope_is_final_whatever_its_status() -> None:
+    """A token does not gain a scope by waiting."""
+    error = errors.MissingScopes("op", status=503, scopes=("a",))
+    assert LONGEST.decide(SAFE, Attempts(), error, NOW) == Stop(error)
+
+
+def test_the_table_names_every_status() -> None:
+    """The docstring of the module decides each status that is tested here."""
+    table = retry.__doc__ or ""
+    rows = {int(line.split()[0]) for line in table.splitlines() if line[:4] == "    " and line.split()[0].isdigit()}
+    assert rows - {413, 429} - {3300, 5004} == (NOT_PROCESSED | UNKNOWN) - {429, 529, 598, 599}
+
+
 def test_the_budgets_are_separate() -> None:
     """Each cause has its own number of repeats; using up one leaves the others."""
     policy = RetryPolicy(rate=1, server=2, transport=3)
@@ -252,5 +343,6 @@ def test_deleting_twice_is_deleting_once() -> None:
     lost = Attempts().after(decision.cause, ambiguous=decision.ambiguous)
     assert LONGEST.decide(DELETE, lost, missing, NOW) == Stop(None)
     assert LONGEST.decide(DELETE, lost.after("rate", ambiguous=False), missing, NOW) == Stop(None)
+    assert LONGEST.decide(DELETE, lost, answer(410), NOW) == Stop(None)
     assert LONGEST.decide(DELETE, Attempts(transport=1), missing, NOW) == Stop(missing)
     assert LONGEST.decide(SAFE, lost, missing, NOW) == Stop(missing)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from zra_async import errors
+from zra_async.core import retry
 
 T = TypeVar("T")
 
@@ -52,10 +53,8 @@ def due_in(seconds: float) -> float:
 
 
 def passing(error: BaseException) -> bool:
-    """Whether a failure says nothing about the request itself: the same may succeed a little later."""
-    if isinstance(error, errors.RateLimited):
-        return error.kind != "daily"
-    return isinstance(error, (errors.ServerError, errors.TransportError, errors.DeadlineExceeded))
+    """Return True if the same request may succeed a little later, whatever it was."""
+    return retry.passing(error)
 
 
 async def patiently(call: Callable[[], Awaitable[T]], polling: Polling, *, rounds: int = 5) -> T:

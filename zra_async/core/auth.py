@@ -14,6 +14,7 @@ import msgspec
 from zra_async import errors
 from zra_async.core.address import checked_url
 from zra_async.core.events import Observer, TokenFetched
+from zra_async.core.retry import passes
 from zra_async.core.secret import Secret, hidden, partial_repr
 from zra_async.core.tokenstore import MemoryTokenStore, TokenStore
 from zra_async.osfiles.threads import wait_until_done
@@ -214,7 +215,7 @@ class _FetchedToken:
             if status == 200:
                 return _token_answer(body)
             problem = _refusal(status, body, known)
-            if status < 500 and status != 429:
+            if not passes(status):
                 break
         raise problem
 
@@ -373,7 +374,7 @@ def _refusal(status: int, body: bytes, known: Iterable[str]) -> errors.TokenErro
     for secret in known:
         reason = reason.replace(secret, "***")  # what a careless endpoint repeats must not get into a log
     reason = reason[:200]
-    passing = status >= 500 or status == 429
+    passing = passes(status)
     if passing:
         advice = "the token endpoint has trouble: try again later"
     elif status < 400 or status in {404, 405}:

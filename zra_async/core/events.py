@@ -103,8 +103,12 @@ class Observer(Protocol):
 
 
 def log_event(event: Event, /) -> None:
-    """The default observer: retries and refused tokens as warnings, everything else for debugging."""
-    level = logging.WARNING if isinstance(event, (Retrying, TokenRefused)) else logging.DEBUG
+    """Log an event: the default observer.
+
+    What a call recovered from, a repeat or a refused token, is logged at INFO, and everything else at DEBUG. What it
+    did not recover from is raised, and not logged.
+    """
+    level = logging.INFO if isinstance(event, (Retrying, TokenRefused)) else logging.DEBUG
     if logger.isEnabledFor(level):
         logger.log(level, "%s", event)
 

@@ -80,5 +80,9 @@ def account_base(named: str, api: str, trusted: tuple[str, ...]) -> str:
         base = ""
     if base and is_trusted(URL(base), URL(api), trusted):
         return base
-    logger.warning("the token answer names a host of the account that is not trusted: %s is used instead", api)
+    logger.warning(
+        "the token answer names an API host that is not trusted, so %s is used: add its domain to Hosts(trusted=…), or "
+        "leave out use_account_host",
+        api,
+    )
     return api

@@ -1,4 +1,44 @@
-"""When a failed attempt is repeated, and after how long: pure decisions on values."""
+"""When a failed attempt is repeated, and after how long: pure decisions on values.
+
+An answer that means "not processed, try again" is followed by another attempt, also for an unsafe write. An answer that
+leaves open whether the request was processed is followed by another attempt if the operation is retry-safe; otherwise
+`AmbiguousWrite` is raised. Every other answer is final: the same request would get the same one.
+
+    status      meaning                                              processed?  repeated
+    ----------  ---------------------------------------------------  ----------  -------------------------------------
+    408         the request did not arrive in time (RFC 9110)        no          yes
+    413         too large, and Retry-After says: for now (RFC 9110)  no          yes; without Retry-After: final
+    421         the connection belongs to another host (RFC 9110)    no          yes
+    425         the request came too early (RFC 8470)                no          yes
+    429         a rate limit (RFC 6585)                              no          yes, unless it is the limit of the day
+    500         an unexpected condition                              unknown     if retry-safe
+    502         a gateway got a broken answer                        unknown     if retry-safe
+    503         overloaded or in maintenance                         no          yes
+    504         a gateway got no answer in time                      unknown     if retry-safe
+    520         Cloudflare got an unexpected answer                  unknown     if retry-safe
+    521         Cloudflare was refused a connection                  no          yes
+    522         Cloudflare's connection timed out                    no          yes
+    523         Cloudflare has no route to the service               no          yes
+    524         Cloudflare got no answer in time                     unknown     if retry-safe
+    525         Cloudflare's TLS handshake with the service failed   no          yes
+    526         the service's certificate is invalid for Cloudflare  no          yes
+    527         Cloudflare's Railgun lost the connection             unknown     if retry-safe
+    530         Cloudflare cannot resolve or reach the service       no          yes
+    other 5xx   treated as 500 (RFC 9110)                            unknown     if retry-safe
+
+Final are 400–407, 409–412, 414–418, 422–424, 426, 428, 431 and 451, which blame the request, and 501, 505, 506, 507,
+508, 510 and 511, which the same request would get again: what is not implemented (501), the HTTP version (505), the
+configuration of the service (506, 508, 510), its storage (507, which a client must not repeat by itself, RFC 4918), and
+a network that wants a sign-in (511, as 407 for a proxy). A 401 renews the token once, before this module is asked.
+
+The service's own codes, in answers of status 400 or 200:
+
+    429, 4001   a rate limit                                         no          as 429
+    3300        "Failed to add the recording, please try again."     no          yes
+    5004        another admin edits the team structure               no          yes, for operations on that structure
+
+A DELETE that is answered 404 or 410 after an attempt of unknown outcome has succeeded.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +57,13 @@ from zra_async.core.operation import Operation
 #: a Retry-After further ahead than this makes no sense
 _FURTHEST = timedelta(days=366)
 _TEAM_STRUCTURE_BUSY = 5004
+_RECORDING_NOT_ADDED = 3300
+#: the request was not processed, and the same one may succeed a little later
+_NOT_PROCESSED = frozenset({408, 421, 425, 503, 521, 522, 523, 525, 526, 530})
+#: 5xx that the same request would get again
+_FINAL = frozenset({501, 505, 506, 507, 508, 510, 511})
+_TOO_LARGE = 413
+_GONE = frozenset({404, 410})
 
 Cause = Literal["rate", "server", "transport"]
 
@@ -85,10 +132,11 @@ class Stop(msgspec.Struct, frozen=True):
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """How often and how patiently a call is repeated.
 
-    Every cause has a budget of its own: `rate` repeats after a 429, `server` after a 5xx, `transport` after a broken
-    or refused connection. The n-th delay of a cause is drawn between 0 and ``base * 2**n``, at most `longest`
-    seconds (full jitter); the service's own Retry-After comes first and the drawn delay is added to it. A Retry-After
-    more than `patience` seconds away is not waited for: the error is raised, and tells when to come back.
+    Every cause has a budget of its own: `rate` repeats after a 429, `server` after another answer that may be
+    repeated, `transport` after a broken or refused connection. The n-th delay of a cause is drawn between 0 and
+    ``base * 2**n``, at most `longest` seconds (full jitter); the service's own Retry-After comes first and the drawn
+    delay is added to it. A Retry-After more than `patience` seconds away is not waited for: the error is raised, and
+    tells when to come back.
     `RetryPolicy.none()` switches every repeat off.
     """
 
@@ -114,7 +162,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     def decide(
         self, operation: Operation[Any], attempts: Attempts, error: errors.CallError, now: datetime
     ) -> Wait | Stop:
-        """What to do after `error`: wait and repeat, or stop with an error."""
+        """Decide what follows `error`: wait and repeat, or stop with an error."""
         cause = _cause(operation, error)
         if cause is None:
             return Stop(None if _already_deleted(operation, attempts, error) else error)
@@ -130,34 +178,60 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
         return Wait(told + drawn, cause, ambiguous=lost)
 
 
+def passes(status: int) -> bool:
+    """Return True if the same request may get another answer than one of ``status`` a little later."""
+    return status == 429 or status in _NOT_PROCESSED or (status >= 500 and status not in _FINAL)
+
+
+def passing(error: BaseException) -> bool:
+    """Return True if the same request may succeed a little later, whatever it was."""
+    match error:
+        case errors.RateLimited():
+            return error.kind != "daily"
+        case errors.MissingScopes():
+            return False
+        case errors.APIError():
+            return passes(error.status) or _not_processed(error)
+        case _:
+            return isinstance(error, (errors.TransportError, errors.DeadlineExceeded))
+
+
 def _told(error: errors.CallError, now: datetime) -> float:
-    """How long the service asks to wait, in seconds."""
-    resets_at = error.resets_at if isinstance(error, (errors.RateLimited, errors.ServerError)) else None
+    """Return how long the service asks to wait, in seconds."""
+    resets_at = error.resets_at if isinstance(error, errors.APIError) else None
     return max(0.0, (resets_at - now).total_seconds()) if resets_at else 0.0
 
 
 def _cause(operation: Operation[Any], error: errors.CallError) -> Cause | None:
+    """Return the budget that another attempt draws on, None after a final failure."""
     match error:
         case errors.RateLimited():
             return None if error.local or error.kind == "daily" else "rate"
-        case errors.ServerError():
-            return "server"
-        case errors.TransportError():
-            return "transport"
         case errors.BadRequest() if operation.exclusive and error.code == _TEAM_STRUCTURE_BUSY:
             return "rate"  # another admin holds the account's team structure
+        case errors.APIError():
+            return "server" if passing(error) else None
+        case errors.TransportError():
+            return "transport"
         case _:
             return None
 
 
 def _maybe_done(error: errors.CallError) -> bool:
-    """Whether the request may have been carried out although it failed."""
+    """Return True if the request may have been processed although it failed."""
     if isinstance(error, errors.TransportError):
         return error.sent
-    # 503 is how a server says that it did not take the request at all
-    return isinstance(error, errors.ServerError) and error.status != 503
+    return isinstance(error, errors.APIError) and error.status >= 500 and not _not_processed(error)
+
+
+def _not_processed(error: errors.APIError) -> bool:
+    """Return True for an answer that means: not processed, try again."""
+    if error.status == _TOO_LARGE:
+        return error.resets_at is not None
+    return error.status in _NOT_PROCESSED or (error.status <= 400 and error.code == _RECORDING_NOT_ADDED)
 
 
 def _already_deleted(operation: Operation[Any], attempts: Attempts, error: errors.CallError) -> bool:
-    """A DELETE whose first answer was lost finds nothing the second time: it was done."""
-    return operation.method == "DELETE" and attempts.ambiguous and isinstance(error, errors.NotFound)
+    """Return True for a DELETE that was done by an attempt whose answer was lost."""
+    gone = isinstance(error, errors.APIError) and error.status in _GONE
+    return operation.method == "DELETE" and attempts.ambiguous and gone

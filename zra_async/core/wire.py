@@ -309,11 +309,10 @@ def _error(operation: Operation[Any], reply: Reply, envelope: _Envelope, now: da
         return errors.AuthenticationFailed(operation.name, **details)
     if status == 400 and code == 300 and "page token" in message:
         return errors.PageTokenExpired(operation.name, **details)
-    if status >= 500:
-        error = errors.ServerError(operation.name, **details)
-        error.resets_at = resets_at
-        return error
-    return _ERROR_OF_STATUS.get(status, errors.APIError)(operation.name, **details)
+    error_type = errors.ServerError if status >= 500 else _ERROR_OF_STATUS.get(status, errors.APIError)
+    error = error_type(operation.name, **details)
+    error.resets_at = resets_at
+    return error
 
 
 _STATUS_OF_CODE = {0: 404, 124: 401, 30031004: 401, 429: 429, 4001: 429, 1004: 403, 5001: 403, 1005: 404, 5011: 404}

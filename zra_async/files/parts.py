@@ -108,7 +108,7 @@ class PartsUpload:
         return kind(_NAME, state=self.state, reason=reason, journal=journal.path if journal else None)
 
     def _restart(self, reason: str) -> None:
-        logger.warning("%s of %r begins anew: %s", _NAME, self.state.file_name, reason)
+        logger.info("%s of %r starts again: %s", _NAME, self.state.file_name, reason)
         self.restarted = reason
         self.state = replace(self.state, upload_context="", parts=())
         self._means.meter.reset()
@@ -142,7 +142,7 @@ class PartsUpload:
         await self._complete()
 
     async def _send_again(self, numbers: frozenset[int]) -> None:
-        logger.warning("%s: parts %s arrived damaged and are sent again", _NAME, sorted(numbers))
+        logger.info("%s: parts %s arrived damaged and are sent again", _NAME, sorted(numbers))
         await self._save(replace(self.state, parts=tuple(p for p in self.state.parts if p.number not in numbers)))
         missing = self.state.missing
         for part in missing:

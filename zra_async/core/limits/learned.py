@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 from typing import Any, Literal
 
 import msgspec
 
 from zra_async import errors
+from zra_async.core.clock import moment_of, parse_date
 from zra_async.core.operation import Host, Label, Operation
 
 _CATEGORIES = {
@@ -72,11 +72,8 @@ def _whole(text: str | None) -> int | None:
 
 def ahead(headers: Mapping[str, str], now: datetime) -> timedelta:
     """Return how far this machine's clock is ahead of the service's, as its Date header tells; 0 without one."""
-    try:
-        told = parsedate_to_datetime(headers.get("Date", ""))
-        difference = now - (told if told.tzinfo else told.replace(tzinfo=UTC))
-    except (ValueError, TypeError, OverflowError):
-        return timedelta()
+    told = parse_date(headers.get("Date", ""))
+    difference = timedelta() if told is None else now - moment_of(told)
     # the header has whole seconds, and the answer was on its way; a year's difference is a mistake
     return difference if timedelta(seconds=5) <= abs(difference) < timedelta(days=366) else timedelta()
 

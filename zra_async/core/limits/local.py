@@ -6,11 +6,11 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from functools import partial
+from datetime import datetime, timedelta
 from typing import Any
 
 from zra_async import errors
+from zra_async.core.clock import utc_now
 from zra_async.core.limits import learned
 from zra_async.core.limits.base import Lane, LimitState, Permit
 from zra_async.core.limits.bucket import Bucket
@@ -20,8 +20,6 @@ from zra_async.core.operation import Label, Operation
 
 #: how much longer than the service's window our own is, in seconds, for the jitter of the network
 MARGIN = 0.025
-
-_utc_now = partial(datetime.now, UTC)
 
 
 class LocalRateLimiter:
@@ -45,7 +43,7 @@ class LocalRateLimiter:
         share: float = 1.0,
         overrides: Mapping[Label, Rate] | None = None,
         margin: float = MARGIN,
-        clock: Callable[[], datetime] = _utc_now,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         rates = {**PLANS[plan], **(overrides or {})}
         self._configured = {label: rate.shared(share) for label, rate in rates.items()}
@@ -162,8 +160,7 @@ class LocalRateLimiter:
         now = self._clock()
         until = learned.day_ends(headers, now)
         if resets_at is not None:
-            told_by_clock = not headers.get("Retry-After", "").strip().isdigit()
-            until = resets_at + (learned.ahead(headers, now) if told_by_clock else timedelta())
+            until = resets_at + learned.ahead(headers, now)
         daily.close(min(until, now + timedelta(days=1)))  # a day that ends later than this is a mistake
         for bucket in self._buckets.values():
             if bucket.daily is daily:
