@@ -72,10 +72,7 @@ def test_a_warning_is_for_what_the_user_must_act_on() -> None:
     reasons = {
         "core/events.py": "the program's observer failed",
         "core/redirects.py": "the account's host is not trusted by the configuration",
-        "bulk/job_events.py": "the program's callback failed",
-        "bulk/ingest_report.py": "the program's callback failed",
-        "bulk/crm_report.py": "the program's callback failed",
-        "files/progress.py": "the program's callback failed",
+        "core/callbacks.py": "the program's callback failed",
         "sandbox/service/dispatch.py": "a mistake in the sandbox itself",
     }
     package = Path(zra_async.__file__).parent
