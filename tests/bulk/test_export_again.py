@@ -289,8 +289,8 @@ async def test_a_folder_that_was_meddled_with_is_refused(tmp_path: Path, damage:
             case "no ledger":
                 ledger.unlink()
             case "another ledger":
-                ledger.unlink()
-                await _other_ledger(ledger)
+                await _other_ledger(tmp_path / "other")
+                (tmp_path / "other").replace(ledger)
             case _:
                 ledger.write_bytes(b"this is no database" * 100)
         with pytest.raises(errors.LedgerError):
@@ -314,7 +314,7 @@ async def test_what_a_killed_run_left_behind_the_last_commit_is_cut(tmp_path: Pa
             await zra.export(tmp_path, streams=f"{STREAMS},indicators", concurrency=2)
         with (tmp_path / "indicators-00001.jsonl").open("ab") as segment:
             segment.write(b'{"half a line')
-        (tmp_path / "topics-00007.jsonl").write_bytes(b"{}\n")
+        (tmp_path / "topics-00007.jsonl").write_bytes(b'{"topic":"a","_run":1}\n{"top')
         (tmp_path / "notes-00001.jsonl").write_bytes(b"somebody else's\n")
         sandbox.faults.clear()
         async with sandbox.client(observer=lambda _: None) as again:

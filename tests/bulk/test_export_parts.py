@@ -188,13 +188,14 @@ def test_segments_hold_what_was_committed(steps: list[tuple[str, list[int]]]) ->
         connection = sqlite3.connect(":memory:", isolation_level=None)
         connection.executescript(SCHEMA[0])
         for turn, (end, sizes) in enumerate(steps, 1):
+            connection.execute("INSERT INTO run VALUES (?, '', '', '', NULL)", (turn,))
             segments = Segments(folder, turn, limit=60)
             segments.recover(connection)
             connection.execute("BEGIN")
             written = b""
             for size in sizes:
                 number += 1
-                line = f"{number:06}".encode() + b"x" * size + b"\n"
+                line = f'{{"text":"{number:06}{"x" * size}","_run":{turn}}}\n'.encode()
                 segments.write(connection, outcome(number, line))
                 written += line
             if end == "crash":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -158,13 +159,15 @@ async def test_what_parquet_cannot_hold_is_told(tmp_path: Path) -> None:
     segment = tmp_path / "conversations-00001.jsonl"
     line = segment.read_bytes()
     segment.write_bytes(line.replace(b'"duration":', b'"duration":99999999999999999999', 1))
-    with pytest.raises(errors.LedgerError, match="conversations"):
-        await to_parquet(tmp_path)
-    segment.unlink()
-    with pytest.raises(errors.LedgerError, match="conversations"):
+    with closing(sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)) as connection:
+        connection.execute("UPDATE segment SET bytes = ? WHERE stream = 'conversations'", (segment.stat().st_size,))
+    with pytest.raises(errors.LedgerError, match=r"conversations\.parquet cannot be written"):
         await to_parquet(tmp_path)
     with pytest.raises(errors.LedgerError, match=r"^\S+/manifest\.json cannot be made"):
         await to_parquet(tmp_path, tmp_path / "manifest.json")
+    segment.unlink()
+    with pytest.raises(errors.LedgerError, match="conversations"):
+        await to_parquet(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["covered", "streams"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.files.store import DATA, Store, served
 from zra_async import ZRAClient
 from zra_async.errors import DownloadInterrupted, InUse, InvalidArgument, NoRecording, NotFound, TargetExists
 from zra_async.files import Progress
-from zra_async.files.locked import open_locked
+from zra_async.osfiles.locks import open_locked
 from zra_async.sandbox import Fault
 
 
@@ -170,14 +171,60 @@ async def test_what_appears_meanwhile_is_not_replaced(tmp_path: Path) -> None:
         assert (await zra.conversations.download_recording("1", to=target)).reused == len(DATA)
 
 
-async def test_a_link_at_the_target_is_replaced_and_not_followed(tmp_path: Path) -> None:
-    """A symbolic link somebody has put there does not lead the bytes elsewhere."""
+@pytest.mark.parametrize("leads", ["victim", "nowhere", "call.mp4"])
+async def test_a_link_at_the_target_is_neither_replaced_nor_followed(tmp_path: Path, leads: str) -> None:
+    """A symbolic link somebody has put there is refused before anything is sent, in a folder as well."""
     victim = tmp_path / "victim"
     victim.write_bytes(b"mine")
-    (tmp_path / "call.mp4").symlink_to(victim)
-    async with served(Store()) as (_, zra):
-        await zra.conversations.download_recording("1", to=tmp_path / "call.mp4", overwrite=True)
+    (tmp_path / "call.mp4").symlink_to(leads)
+    store = Store()
+    store.headers = {"Content-Disposition": 'attachment; filename="call.mp4"'}
+    async with served(store) as (server, zra):
+        with pytest.raises(InvalidArgument, match=r"cannot be downloaded to"):
+            await zra.conversations.download_recording("1", to=tmp_path / "call.mp4", overwrite=True)
+        assert server.seen == []
+        with pytest.raises(InvalidArgument, match=r"cannot be downloaded to"):
+            await zra.conversations.download_recording("1", to=tmp_path, overwrite=True)
     assert victim.read_bytes() == b"mine"
+    assert (tmp_path / "call.mp4").readlink() == Path(leads)
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+@pytest.mark.parametrize("kind", ["pipe", "socket", "descriptor"])
+async def test_what_is_no_file_is_not_replaced(tmp_path: Path, kind: str, overwrite: bool) -> None:
+    """A pipe, a socket or an open descriptor as the target is refused before anything is sent, and stays."""
+    target, opened = tmp_path / "call.mp4", os.open(tmp_path / "open", os.O_CREAT | os.O_RDWR)
+    if kind == "pipe":
+        os.mkfifo(target)
+    elif kind == "socket":
+        os.mknod(target, 0o600 | stat.S_IFSOCK)
+    else:
+        target = Path(f"/proc/self/fd/{opened}")
+    before = target.lstat()
+    try:
+        async with served(Store()) as (server, zra):
+            with pytest.raises(InvalidArgument, match="open_recording"):
+                await zra.conversations.download_recording("1", to=target, overwrite=overwrite)
+            assert server.seen == []
+        assert os.path.samestat(before, target.lstat())
+    finally:
+        os.close(opened)
+
+
+async def test_a_finished_recording_is_not_emptied_through_its_partial_name(tmp_path: Path) -> None:
+    """A process that was killed after it named the finished file leaves both names, and the next changes neither."""
+    store = Store()
+    store.cut = [1000, 0, 0, 0, 0]
+    async with served(store) as (_, zra):
+        with pytest.raises(DownloadInterrupted) as caught:
+            await zra.conversations.download_recording("1", to=tmp_path / "call.mp4")
+        part = caught.value.part
+        assert part is not None
+        part.write_bytes(DATA + b"and more than the service has")
+        (tmp_path / "call.mp4").hardlink_to(part)
+        (tmp_path / "kept.mp4").hardlink_to(part)
+        await zra.conversations.download_recording("1", to=tmp_path / "call.mp4", overwrite=True)
+    assert (tmp_path / "kept.mp4").read_bytes() == DATA + b"and more than the service has"
     assert (tmp_path / "call.mp4").read_bytes() == DATA
 
 

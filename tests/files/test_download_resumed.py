@@ -16,7 +16,7 @@ from tests.files.store import DATA, ETAG, Store, served
 from zra_async import Network, Pool, RetryPolicy
 from zra_async.errors import ConnectionLost, DownloadInterrupted
 from zra_async.files import Progress, download
-from zra_async.files.locked import open_locked
+from zra_async.osfiles.locks import open_locked
 
 
 async def test_a_broken_download_goes_on_with_a_range(tmp_path: Path) -> None:

@@ -140,11 +140,19 @@ async def test_a_journal_that_contradicts_itself(
         await zra.files.resume(journal)
 
 
-async def test_an_empty_file_is_a_new_journal(zra: ZRAClient, video: Video, tmp_path: Path) -> None:
-    """A path from ``mkstemp`` can be a journal."""
+@pytest.mark.parametrize("content", [b"", b" \n"])
+async def test_a_journal_that_was_emptied_is_refused(
+    desk: Desk, zra: ZRAClient, video: Video, tmp_path: Path, content: bytes
+) -> None:
+    """An upload whose journal lost its content is not begun a second time without a word."""
     journal = tmp_path / "journal"
-    journal.touch()
-    assert (await zra.files.upload(video(10), part_size=PART, journal=journal)).file_id == read(journal).file_id
+    path = video(2 * PART)
+    await interrupted(desk, zra, path, journal, 1)
+    journal.write_bytes(content)
+    for again in (lambda: zra.files.upload(path, part_size=PART, journal=journal), lambda: zra.files.resume(journal)):
+        with pytest.raises(JournalError, match=r"is empty.*remove it to upload the file from its beginning"):
+            await again()
+    assert journal.read_bytes() == content
 
 
 async def test_a_missing_journal_cannot_be_resumed(zra: ZRAClient, tmp_path: Path) -> None:
@@ -174,19 +182,44 @@ def test_a_save_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: py
         journal.close()
 
 
-def test_a_journal_does_not_follow_a_link(tmp_path: Path) -> None:
-    """A link that somebody has put where the journal is written is replaced, and what it points to is left alone."""
+def test_a_journal_behind_a_link(tmp_path: Path) -> None:
+    """A journal is one under all its names: links are followed and stay, and a planted temporary one leads nowhere."""
     victim = tmp_path / "victim"
     victim.write_text("precious")
-    (tmp_path / "journal").symlink_to(victim)
-    (tmp_path / "journal.tmp").symlink_to(victim)
-    journal = JournalFile(tmp_path / "journal")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to("folder/journal")
+    (tmp_path / "folder" / "journal.tmp").symlink_to(victim)
+    journal = JournalFile(tmp_path / "link")
     try:
+        with pytest.raises(InUse):
+            JournalFile(tmp_path / "folder" / ".." / "folder" / "journal")
         journal.save(a_state())
     finally:
         journal.close()
     assert victim.read_text() == "precious"
-    assert read(tmp_path / "journal") == a_state()
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "folder" / "journal.tmp").is_symlink()
+    assert read(tmp_path / "folder" / "journal") == a_state()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "folder", "hard link"])
+def test_what_cannot_be_a_journal(tmp_path: Path, kind: str) -> None:
+    """A pipe is not waited for, and nothing is made beside what cannot be a journal or has a second name."""
+    journal = tmp_path / "journal"
+    match kind:
+        case "pipe":
+            os.mkfifo(journal)
+        case "socket":
+            os.mknod(journal, 0o600 | stat.S_IFSOCK)
+        case "folder":
+            journal.mkdir()
+        case _:
+            journal.write_bytes(msgspec.json.encode(a_state()))
+            (tmp_path / "name").hardlink_to(journal)
+    before = sorted(path.name for path in tmp_path.iterdir())
+    with pytest.raises(JournalError, match=r"not a regular file|hard links"):
+        JournalFile(journal)
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
 
 
 def a_state() -> UploadState:

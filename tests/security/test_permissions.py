@@ -108,12 +108,19 @@ async def test_a_planted_link_in_an_export_is_not_written_through(tmp_path: Path
     victim.write_bytes(b"precious")
     folder = tmp_path / "export"
     folder.mkdir()
-    for name in ("manifest.json.tmp", "failed.jsonl.tmp", "manifest.json", "failed.jsonl"):
-        (folder / name).symlink_to(victim)
     async with Sandbox(conversations=2, seed=3) as sandbox, sandbox.client() as zra:
         await zra.export(folder, streams="conversations")
+        for name in ("manifest.json.tmp", "failed.jsonl.tmp"):
+            (folder / name).symlink_to(victim)
+        await zra.export(folder, streams="conversations")
+        for name in ("manifest.json", "failed.jsonl"):
+            (folder / name).unlink()
+            (folder / name).symlink_to(victim)
+            with pytest.raises(errors.LedgerError, match=f"{name} is a link, which is not followed"):
+                await zra.export(folder, streams="conversations")
+            (folder / name).unlink()
     assert victim.read_bytes() == b"precious"
-    assert not (folder / "manifest.json").is_symlink()
+    assert (folder / "manifest.json.tmp").is_symlink()
 
 
 async def test_a_ledger_of_somebody_else_stays_as_it_is(tmp_path: Path) -> None:

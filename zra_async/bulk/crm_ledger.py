@@ -142,8 +142,9 @@ class FileLedger(ImportLedger):
         )
 
     async def end(self) -> None:
-        """Remember that the import is over."""
+        """Remember that the import is over: the ledger holds nothing any more that must not be lost."""
         await self._database.run(lambda c: c.execute("UPDATE job SET ended = 1"))
+        await self._database.unseal()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -11,12 +11,14 @@ import os
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from zra_async.bulk import export_manifest
+from zra_async.bulk.account import LEDGER, RECORDINGS, check_folder
 from zra_async.bulk.conversations import make_place
 from zra_async.bulk.database import Database
 from zra_async.bulk.harvest import harvest
@@ -26,17 +28,15 @@ from zra_async.bulk.measure import Measure
 from zra_async.bulk.plan import Plan, plan, stages, workers
 from zra_async.bulk.progress import Tally
 from zra_async.bulk.report import ExportReport
-from zra_async.bulk.sink import SEGMENT_BYTES, Segments, begin_folder
+from zra_async.bulk.sink import SEGMENT_BYTES, Segments
 from zra_async.bulk.units import Outcome
 from zra_async.bulk.window import Covered, Window, extended, to_list
 from zra_async.client import ZRAClient
 from zra_async.core.events import Observer
 from zra_async.core.tasks import shielded
 from zra_async.errors import InvalidArgument, LedgerError
+from zra_async.osfiles.paths import StrPath, as_path
 from zra_async.osfiles.threads import to_thread
-
-LEDGER = "ledger.sqlite"
-RECORDINGS = "recordings"
 
 
 async def export(
@@ -59,13 +59,13 @@ async def export(
     wanted = plan(streams, since, until, incremental=incremental)
     count = workers(concurrency, zra.limits.snapshot())
     tell = both(observer, on_event)
-    async with _opened(Path(to)) as (folder, ledger):
+    async with _opened(to) as (folder, ledger):
         job = _Export(zra, folder, ledger, wanted, Tally(tell), count)
         return await job.run(segment_bytes)
 
 
 @asynccontextmanager
-async def _opened(to: Path) -> AsyncGenerator[tuple[Path, Ledger]]:
+async def _opened(to: StrPath) -> AsyncGenerator[tuple[Path, Ledger]]:
     folder = await to_thread(_begin_folder, to)
     database = await Database.open(
         folder / LEDGER,
@@ -73,14 +73,18 @@ async def _opened(to: Path) -> AsyncGenerator[tuple[Path, Ledger]]:
         schema=SCHEMA,
         purpose=f"the export in {folder}",
         durable=False,  # the segments are on the disk before their offsets are noted, and that is all it takes
+        check=partial(check_folder, folder),
     )
     async with database:
         yield folder, Ledger(database)
 
 
-def _begin_folder(to: Path) -> Path:
-    folder = to.absolute()
-    begin_folder(folder, fresh=not (folder / LEDGER).exists())
+def _begin_folder(to: StrPath) -> Path:
+    try:
+        folder = Path(os.path.realpath(as_path(to)))  # where a link leads; it may change during the run
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise LedgerError(f"the folder {os.fsdecode(to)} cannot be used: {problem.strerror}") from problem
     return folder
 
 

@@ -11,16 +11,15 @@ from typing import Any
 
 import msgspec
 
+from zra_async.bulk.account import FAILED, MANIFEST, UNITS
 from zra_async.bulk.ledger import failures
 from zra_async.bulk.report import ExportReport
 from zra_async.bulk.schema import columns
-from zra_async.bulk.sink import UNITS
+from zra_async.bulk.seal import identity
 from zra_async.bulk.window import Covered
-from zra_async.files.atomic import write_atomically
+from zra_async.osfiles.replace import replace_file
 
 VERSION = 1
-MANIFEST = "manifest.json"
-FAILED = "failed.jsonl"
 
 _encode = msgspec.json.Encoder().encode
 
@@ -34,9 +33,11 @@ def write(
     finished: datetime,
 ) -> None:
     """Write both files. Runs in the ledger's thread."""
+    known = identity(connection)
     content = {
         "format": "zra-export",
         "version": VERSION,
+        "ledger": known[0] if known else "",
         "run": report.run,
         "finished": finished,
         "partial": report.partial,
@@ -45,8 +46,8 @@ def write(
         "units": {kind: asdict(counts) for kind, counts in report.units.items()},
         "streams": {stream: _stream(connection, stream) for stream in (*streams, UNITS)},
     }
-    write_atomically(folder / FAILED, _failed_lines(connection))
-    write_atomically(folder / MANIFEST, [msgspec.json.format(_encode(content), indent=1), b"\n"])
+    replace_file(folder / FAILED, _failed_lines(connection))
+    replace_file(folder / MANIFEST, [msgspec.json.format(_encode(content), indent=1), b"\n"])
 
 
 def records_of_run(connection: sqlite3.Connection, run: int) -> Mapping[str, int]:

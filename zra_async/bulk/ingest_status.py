@@ -6,8 +6,8 @@ import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from zra_async.bulk.database import ledger_path
 from zra_async.bulk.ingest_ledger import LEDGER_KIND, State
 from zra_async.bulk.record_files import PathLike
 from zra_async.errors import LedgerError
@@ -56,9 +56,9 @@ async def ingest_status(ledger: PathLike, *, most: int = _MOST) -> IngestStatus:
 
 
 def _read(ledger: PathLike, most: int) -> IngestStatus:
-    path = Path(ledger).absolute()
-    if not path.is_file():
-        raise LedgerError(f"there is no ledger at {path}")
+    path = ledger_path(ledger)
+    if not path.exists() or not path.stat().st_size:
+        raise LedgerError(f"there is no ledger at {path}" + (": the file is empty" if path.exists() else ""))
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
             if connection.execute("PRAGMA application_id").fetchone()[0] != LEDGER_KIND:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from zra_async.bulk.account import LEDGER, check_folder
 from zra_async.bulk.database import Database
 from zra_async.bulk.ledger import KIND, SCHEMA
 from zra_async.bulk.reading import all_current, current_lines, segment_files
 from zra_async.bulk.schema import columns
 from zra_async.bulk.streams import STREAMS
 from zra_async.errors import ConfigurationError, LedgerError
+from zra_async.osfiles.paths import regular_file
+from zra_async.osfiles.replace import Replacement
 from zra_async.osfiles.threads import to_thread
 
 if TYPE_CHECKING:
@@ -39,7 +44,12 @@ async def to_parquet(folder: str | os.PathLike[str], into: str | os.PathLike[str
     source = await to_thread(_source, folder)
     target = Path(into) if into is not None else source / FOLDER
     database = await Database.open(
-        source / "ledger.sqlite", kind=KIND, schema=SCHEMA, purpose=f"the export in {source}", durable=False
+        source / LEDGER,
+        kind=KIND,
+        schema=SCHEMA,
+        purpose=f"the export in {source}",
+        durable=False,
+        check=partial(check_folder, source),
     )
     async with database:
         return await database.run(lambda connection: _write_all(connection, source, target))
@@ -53,8 +63,8 @@ def _require_duckdb() -> None:
 
 
 def _source(folder: str | os.PathLike[str]) -> Path:
-    source = Path(folder).absolute()
-    if not (source / "ledger.sqlite").exists():
+    source = Path(os.path.realpath(os.fsdecode(folder)))
+    if not (source / LEDGER).exists():
         raise LedgerError(f"{source} holds no export")
     return source
 
@@ -109,9 +119,12 @@ def _write(engine: duckdb.DuckDBPyConnection, schema: Mapping[str, str], files: 
     else:
         nothing = ", ".join(f'CAST(NULL AS {kind}) AS "{name}"' for name, kind in schema.items())
         query = f"SELECT {nothing} WHERE false"
-    temporary = path.with_name(path.name + ".tmp")
-    engine.execute(f"COPY ({query}) TO {_text(str(temporary))} (FORMAT parquet, COMPRESSION zstd)")
-    temporary.replace(path)
+    with Replacement(regular_file(path)) as new:
+        if new.temporary is None:
+            raise PermissionError(errno.EACCES, "no file can be made in its folder")
+        where = new.temporary
+        engine.execute(f"COPY ({query}) TO {_text(str(where))} (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)")
+        new.commit()
 
 
 def _text(value: str) -> str:

@@ -11,8 +11,11 @@ from typing import Any
 
 import msgspec
 
+from zra_async.bulk.account import LEDGER, UNITS, segment_path
+from zra_async.bulk.database import ledger_path
+from zra_async.bulk.ledger import KIND
 from zra_async.bulk.schema import RUN_COLUMN
-from zra_async.bulk.sink import UNITS, segment_path
+from zra_async.bulk.seal import check, identity, read_mark
 from zra_async.bulk.streams import STREAMS
 from zra_async.bulk.units import id_of
 from zra_async.errors import InvalidArgument, LedgerError
@@ -26,12 +29,16 @@ def read_stream(folder: str | os.PathLike[str], stream: str) -> Iterator[dict[st
     """
     if stream not in STREAMS:
         raise InvalidArgument(f"no stream is called {stream!r}: choose from {', '.join(STREAMS)}")
-    path = Path(folder) / "ledger.sqlite"
-    if not path.exists():
-        raise LedgerError(f"{folder} holds no export")
+    path = ledger_path(Path(folder) / LEDGER)
+    if not path.exists() or not path.stat().st_size:
+        raise LedgerError(f"{folder} holds no export: its ledger is missing or empty")
     try:
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None)) as connection:
+            if connection.execute("PRAGMA application_id").fetchone()[0] != KIND:
+                raise LedgerError(f"{path} is the ledger of something else")
+            mark = read_mark(path)  # before the transaction: a run may commit in between
             connection.execute("BEGIN")  # a run that goes on meanwhile must not replace what is still to be read
+            check(path, mark, identity(connection))
             for line in current_lines(connection, Path(folder), stream):
                 yield msgspec.json.decode(line)
     except (sqlite3.Error, OSError, msgspec.MsgspecError, TypeError, ValueError, RecursionError) as problem:

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 from msgspec import inspect
 
-from zra_async.bulk.sink import UNITS, UnitRow
+from zra_async.bulk.account import UNITS
+from zra_async.bulk.sink import UnitRow
 from zra_async.bulk.streams import STREAMS
 
 #: the run that has written a line

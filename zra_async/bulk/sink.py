@@ -8,26 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
+from zra_async.bulk.account import UNITS, segment_path, uncommitted
 from zra_async.bulk.rows import Row
-from zra_async.bulk.streams import STREAMS
 from zra_async.bulk.units import Outcome
-from zra_async.errors import LedgerError
-from zra_async.files.atomic import sync_folder
+from zra_async.osfiles.replace import sync_folder
 
-#: the stream that tells which units were written and which are gone; always written
-UNITS = "units"
 SEGMENT_BYTES = 64 * 1024**2
 
-_NAME = re.compile(rf"({'|'.join([*STREAMS, UNITS])})-\d{{5,}}\.jsonl")
-_FLAGS = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+_FLAGS = os.O_WRONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _BLOCK = 1024**2
 _encode_lines = msgspec.json.Encoder().encode_lines
 
@@ -45,16 +39,16 @@ class UnitRow(Row, frozen=True, gc=False):
 
 
 class Segment:
-    """The open segment of one stream."""
+    """The open segment of one stream. A new one must not be there yet."""
 
-    def __init__(self, path: Path, number: int, size: int = 0, records: int = 0) -> None:
+    def __init__(self, path: Path, number: int, size: int = 0, records: int = 0, *, new: bool = False) -> None:
         self.path = path
         self.number = number
         self.size: int = size
         self.records: int = records
         self._pending: list[bytes] = []
         self._hash = hashlib.sha256()
-        self._fd = os.open(path, _FLAGS, 0o666)
+        self._fd = os.open(path, _FLAGS | (os.O_CREAT | os.O_EXCL if new else 0), 0o666)
         try:
             # behind the last commit stands what a killed process has written without noting it
             os.ftruncate(self._fd, size)
@@ -108,22 +102,18 @@ class Segments:
         self._begun = False  # a segment was made since the last sync
 
     def recover(self, connection: sqlite3.Connection) -> None:
-        """Make the files what the ledger says they are: longer ones are cut, unknown ones removed, missing ones told.
+        """Make the files what the ledger says: what a killed run wrote without noting it is cut off or removed.
 
-        Raises `LedgerError` where a file is shorter than it was when it was noted, or gone.
+        Raises `LedgerError` for a file that does not match, before anything is changed.
         """
-        known: set[str] = set()
-        for stream, number, run, file, size, records, digest in connection.execute("SELECT * FROM segment").fetchall():
-            path = segment_path(self._folder, file)
-            known.add(file)
-            self._check(path, size)
-            if digest is None:
-                self._open[stream] = Segment(path, number, size, records)
-                if run != self._run:
-                    self._finish(connection, stream)
-        for path in list(self._folder.iterdir()):
-            if path.name not in known and _NAME.fullmatch(path.name):
-                path.unlink()
+        left = uncommitted(self._folder, connection)
+        statement = "SELECT stream, number, run, file, bytes, records FROM segment WHERE sha256 IS NULL"
+        for stream, number, run, file, size, records in connection.execute(statement).fetchall():
+            self._open[stream] = Segment(segment_path(self._folder, file), number, size, records)
+            if run != self._run:
+                self._finish(connection, stream)
+        for path in left:
+            path.unlink()
 
     def write(self, connection: sqlite3.Connection, outcome: Outcome) -> None:
         """Append the lines of a unit, and one about the unit itself."""
@@ -176,7 +166,7 @@ class Segments:
         file = f"{stream}-{number:05}.jsonl"
         connection.execute("INSERT INTO segment VALUES (?, ?, ?, ?, 0, 0, NULL)", (stream, number, self._run, file))
         self._begun = True
-        return Segment(self._folder / file, number)
+        return Segment(self._folder / file, number, new=True)
 
     def _note(self, connection: sqlite3.Connection, stream: str, segment: Segment) -> None:
         connection.execute(
@@ -189,31 +179,3 @@ class Segments:
         connection.execute(
             "UPDATE segment SET sha256 = ? WHERE stream = ? AND number = ?", (segment.close(), stream, segment.number)
         )
-
-    @staticmethod
-    def _check(path: Path, size: int) -> None:
-        try:
-            found = path.stat().st_size
-        except FileNotFoundError:
-            found = -1
-        if found < size:
-            what = "is missing" if found < 0 else f"has {found} bytes where {size} were written"
-            raise LedgerError(f"{path} {what}: the folder was changed; begin anew in another one")
-
-
-def segment_path(folder: Path, file: object) -> Path:
-    """Where a segment lies. Raises `LedgerError` for what is no name of one: it could lead out of the folder."""
-    if not isinstance(file, str) or not _NAME.fullmatch(file):
-        raise LedgerError(f"the ledger of {folder} takes {file!r} for a segment: somebody has changed it")
-    return folder / file
-
-
-def begin_folder(folder: Path, *, fresh: bool) -> None:
-    """Make the folder, and refuse one that holds an export without its ledger. Raises `LedgerError`."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        leftovers: list[Any] = [path.name for path in folder.iterdir() if _NAME.fullmatch(path.name)] if fresh else []
-    except OSError as problem:
-        raise LedgerError(f"the folder {folder} cannot be used: {problem.strerror}") from problem
-    if leftovers:
-        raise LedgerError(f"{folder} holds {leftovers[0]} but no ledger: choose another folder, or empty this one")

@@ -10,10 +10,12 @@ from pathlib import Path
 
 from zra_async.errors import CallError, InvalidArgument, TargetExists
 from zra_async.files.gather import Gatherer
-from zra_async.files.locked import open_locked
 from zra_async.files.names import safe_name
 from zra_async.files.progress import Meter
 from zra_async.files.stream import About, Changed, RecordingStream
+from zra_async.osfiles.locks import open_locked
+from zra_async.osfiles.paths import StrPath, as_path, regular_file
+from zra_async.osfiles.replace import put_in_place
 from zra_async.osfiles.threads import to_thread
 
 _MOST_CHANGES = 3
@@ -39,20 +41,33 @@ class Target:
     overwrite: bool
 
     def place(self, about: About, fallback: str) -> Path:
-        """The path of the finished file. Raises `TargetExists`."""
+        """Return where the finished file goes. Raises `TargetExists`, and `InvalidArgument` for what is no file.
+
+        A link is neither followed nor replaced: who put it there may not be who downloads.
+        """
         path = self.folder / (self.name or safe_name(about.name, fallback))
+        try:
+            real = regular_file(path)
+        except OSError as problem:
+            raise _unsuitable(path, str(problem.strerror)) from problem
         if not self.overwrite and os.path.lexists(path):
             raise _exists(path)
+        if path.is_symlink():
+            raise _unsuitable(path, f"it is a link, which is not followed; it leads to {real}")
         return path
 
 
-def target_of(to: str | os.PathLike[str], overwrite: bool) -> Target:
+def target_of(to: StrPath, overwrite: bool) -> Target:
     """Look at the place before anything is asked of the service. Raises `InvalidArgument` and `TargetExists`."""
-    path = Path(to)
-    if path.is_dir():
-        return Target(path, "", overwrite)
-    if str(to).endswith(os.sep) or not path.parent.is_dir():
-        raise InvalidArgument(f"there is no folder for {path}")
+    try:
+        as_path(to)
+        path = Path(os.fsdecode(to))
+        if path.is_dir():
+            return Target(path, "", overwrite)
+        if os.fsdecode(to).endswith(os.sep) or not path.parent.is_dir():
+            raise InvalidArgument(f"there is no folder for {path}")
+    except OSError as problem:
+        raise InvalidArgument(f"{os.fsdecode(to)!r} cannot be downloaded to: {problem.strerror}") from problem
     target = Target(path.parent, path.name, overwrite)
     target.place(About("", None, "", ""), "")
     return target
@@ -123,7 +138,15 @@ def _part_path(path: Path, version: str) -> Path:
 
 def _open_part(part: Path, path: Path) -> io.FileIO:
     # a file and not its descriptor, which would stay open and locked for a caller that is cancelled meanwhile
-    return io.FileIO(open_locked(part, 0o666, f"the download to {path}"), "r+")
+    while (file := io.FileIO(open_locked(part, 0o666, f"the download to {path}"), "r+")) and _is_shared(file):
+        # it is a finished recording as well, of a process that was killed before it removed this name
+        part.unlink()
+        file.close()
+    return file
+
+
+def _is_shared(file: io.FileIO) -> bool:
+    return os.fstat(file.fileno()).st_nlink > 1
 
 
 def _reusable(fd: int, about: About) -> int:
@@ -137,7 +160,7 @@ def _reusable(fd: int, about: About) -> int:
 
 def _publish(part: Path, path: Path, overwrite: bool) -> None:
     if overwrite:
-        part.replace(path)
+        put_in_place(part, path, durable=False)
         return
     try:
         path.hardlink_to(part)  # unlike a rename this never replaces what somebody else has put there meanwhile
@@ -149,6 +172,10 @@ def _publish(part: Path, path: Path, overwrite: bool) -> None:
         part.replace(path)
     else:
         part.unlink()
+
+
+def _unsuitable(path: Path, why: str) -> InvalidArgument:
+    return InvalidArgument(f"{path} cannot be downloaded to: {why}; give another path, or read `open_recording`")
 
 
 def _exists(path: Path) -> TargetExists:

@@ -6,7 +6,6 @@ could add to the upload: it is readable by its owner only, and does not show in 
 
 from __future__ import annotations
 
-import contextlib
 import os
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,9 +14,10 @@ from typing import Annotated
 import msgspec
 
 from zra_async.errors import JournalError
-from zra_async.files.atomic import write_atomically
-from zra_async.files.locked import is_still, open_locked
 from zra_async.files.plan import LARGEST_FILE, MOST_PARTS, Part, cut
+from zra_async.osfiles.locks import FileLock
+from zra_async.osfiles.paths import StrPath, regular_file, require_one_name
+from zra_async.osfiles.replace import replace_file
 
 VERSION = 1
 #: the service forgets an upload after 7 days; one that is nearly that old would not be finished in time
@@ -97,19 +97,22 @@ class _Versioned(msgspec.Struct):
 
 
 class JournalFile:
-    """A journal on disk, locked against others for as long as it is open; every `save` replaces it atomically."""
+    """A journal on disk, locked against others for as long as it is open; every `save` replaces it atomically.
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path: Path = Path(path).absolute()
-        self._lock_path = self.path.with_name(self.path.name + ".lock")
+    Links are followed. Raises `InUse`, and `JournalError` for what is no regular file or has several hard links.
+    """
+
+    def __init__(self, path: StrPath) -> None:
         try:
-            self._lock = open_locked(self._lock_path, 0o600, f"the journal {self.path}")
-        except (OSError, ValueError) as problem:
-            words = getattr(problem, "strerror", None) or problem  # no path at all is a ValueError
-            raise JournalError(f"the journal {self.path} cannot be locked: {words}") from problem
+            self.path: Path = regular_file(path)
+            require_one_name(self.path)
+            self._lock = FileLock.beside(self.path, purpose=f"the journal {self.path}")
+        except OSError as problem:
+            words = f"the journal {os.fsdecode(path)} cannot be locked: {problem.strerror}"
+            raise JournalError(words) from problem
 
     def load(self) -> UploadState | None:
-        """What the journal holds, None where it does not exist yet or is empty."""
+        """Read the journal; None where it does not exist yet. Raises `JournalError` for what is no sound journal."""
         try:
             with self.path.open("rb") as file:
                 content = file.read(_LONGEST + 1)
@@ -118,7 +121,10 @@ class JournalFile:
         except OSError as problem:
             raise JournalError(f"the journal {self.path} cannot be read: {problem.strerror}") from problem
         if not content.strip():
-            return None
+            raise JournalError(
+                f"the journal {self.path} is empty, which no journal ever is: put it back from a copy, or remove it to "
+                "upload the file from its beginning"
+            )
         if len(content) > _LONGEST:
             raise JournalError(f"{self.path} is too large to be the journal of an upload")
         try:
@@ -135,13 +141,10 @@ class JournalFile:
         """Write ``state`` so that the journal holds either it or what was there before, whatever happens."""
         content = msgspec.json.format(msgspec.json.encode(state), indent=1)
         try:
-            write_atomically(self.path, [content], mode=0o600)
+            replace_file(self.path, [content], private=True)
         except OSError as problem:
             raise JournalError(f"the journal {self.path} cannot be written: {problem.strerror}") from problem
 
     def close(self) -> None:
         """Let others work with the journal."""
-        with contextlib.suppress(OSError):
-            if is_still(self._lock_path, self._lock):
-                self._lock_path.unlink()
-        os.close(self._lock)
+        self._lock.release()

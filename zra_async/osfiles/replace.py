@@ -40,15 +40,17 @@ def replace_file(path: StrPath, content: Iterable[bytes], *, mode: int = 0o666, 
         new.commit()
 
 
-def put_in_place(temporary: Path, target: Path) -> None:
-    """Bring a finished temporary file to the disk, and rename it to ``target`` or copy it over it.
+def put_in_place(temporary: Path, target: Path, *, durable: bool = True) -> None:
+    """Rename a finished temporary file to ``target``, or copy it over it where that is not possible.
 
-    ``target`` is a resolved path in the same folder. Raises OSError; the temporary file stays then.
+    ``target`` is a resolved path in the same folder. With ``durable`` the content is on the disk before. Raises
+    OSError; the temporary file stays then.
     """
     fd = os.open(temporary, _EXISTING)
     try:
         _take_over(fd, target, private=False, keep_links=False)
-        os.fsync(fd)
+        if durable:
+            os.fsync(fd)
     finally:
         os.close(fd)
     if not _renamed(temporary, target, private=False):
@@ -78,6 +80,11 @@ class Replacement:
 
     def __exit__(self, *_: object) -> None:
         self.discard()
+
+    @property
+    def temporary(self) -> Path | None:
+        """The temporary file, None where it has no name."""
+        return self._temporary
 
     def reserve(self, size: int) -> None:
         """Make room for ``size`` bytes on the disk. Raises OSError."""
@@ -150,6 +157,8 @@ def _made_beside(target: Path, mode: int) -> tuple[int, Path]:
         except FileExistsError:
             _remove_leftover(path)
             continue
+        if os.name == "nt":
+            return fd, path  # where a lock would keep others from the content as well
         with contextlib.suppress(BlockingIOError):
             lock(fd)
             if is_still(path, fd):
