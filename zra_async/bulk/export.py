@@ -7,6 +7,8 @@ newest ``_run`` replace the older ones, and the stream ``units`` says which that
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -23,6 +25,7 @@ from zra_async.bulk.conversations import make_place
 from zra_async.bulk.database import Database
 from zra_async.bulk.harvest import harvest
 from zra_async.bulk.job_events import OnEvent, both
+from zra_async.bulk.job_report import attach
 from zra_async.bulk.ledger import KIND, SCHEMA, Ledger, Run
 from zra_async.bulk.measure import Measure
 from zra_async.bulk.plan import Plan, plan, stages, workers
@@ -117,6 +120,10 @@ class _Export:
             self._tally.begin(await ledger.counts(), await ledger.waiting())
             await self._harvest(window, segments)
             await ledger.database.run(segments.close)
+        except (Exception, asyncio.CancelledError) as error:
+            with contextlib.suppress(LedgerError):  # which may be the error itself
+                attach(error, await shielded(self._report(run, None)))
+            raise
         finally:
             segments.abandon()  # nothing is under way in the ledger's thread any more
         covered = extended(covered, window, run.begun, await ledger.latest())
@@ -152,12 +159,17 @@ class _Export:
         sources = stages(self._plan, self._measure.calls, self._ledger, window, recordings)
         await harvest(sources, self._plan.streams, self._ledger, deliver, self._tally, workers=self._workers)
 
+    async def _report(self, run: Run, covered: Covered | None) -> ExportReport:
+        """Tell what the run has committed until now."""
+        ledger, folder = self._ledger, self._folder
+        records = await ledger.database.run(lambda c: export_manifest.records_of_run(c, run.number))
+        return await self._measure.report(ledger, run, self._plan, folder=folder, records=records, covered=covered)
+
     async def _finish(self, run: Run, covered: Covered | None) -> ExportReport:
         """Write the manifest, then close the run: a crash between the two leaves a run that has nothing left to do."""
         now = datetime.now(UTC).replace(microsecond=0)
         ledger, folder, streams = self._ledger, self._folder, self._plan.streams
-        records = await ledger.database.run(lambda c: export_manifest.records_of_run(c, run.number))
-        report = await self._measure.report(ledger, run, self._plan, folder=folder, records=records, covered=covered)
+        report = await self._report(run, covered)
         await ledger.database.run(lambda c: export_manifest.write(c, folder, streams, report, covered, now))
         await ledger.set("covered", msgspec.json.encode(covered).decode())
         await ledger.finish(now)

@@ -11,7 +11,7 @@ import msgspec
 
 from zra_async.cli.failures import GivenUp
 from zra_async.errors import JournalError
-from zra_async.files.atomic import write_atomically
+from zra_async.osfiles.replace import replace_file
 
 
 class _Note(msgspec.Struct, kw_only=True):
@@ -68,7 +68,7 @@ class Added:
 
     def _write(self, note: _Note) -> None:
         try:
-            write_atomically(self.path, [msgspec.json.encode(note)], mode=0o600)
+            replace_file(self.path, [msgspec.json.encode(note)], private=True)
         except OSError as problem:
             raise JournalError(f"{self.path} cannot be written: {problem.strerror}") from problem
 

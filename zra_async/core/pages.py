@@ -86,8 +86,8 @@ class Pages(Generic[T]):
     async def pages(self) -> AsyncGenerator[Page[T]]:
         """Iterate over the pages from the present position on; a page that was begun gives its unread items."""
         while self._unread() or self._token is not None:
-            if not self._unread():
-                await self._advance()
+            if not self._unread() and not await self._advance() and not self._unread():
+                continue  # another task has fetched this page meanwhile, and taken it
             page = self._page
             assert page is not None
             rest, self._index = page.items[self._index :], len(page.items)
@@ -114,12 +114,13 @@ class Pages(Generic[T]):
     def _unread(self) -> bool:
         return self._page is not None and self._index < len(self._page.items)
 
-    async def _advance(self) -> None:
+    async def _advance(self) -> bool:
+        """Fetch the next page; False if another task has fetched it meanwhile."""
         wanted = self._token
         async with self._fetching:
             token = self._token
             if token is None or token != wanted:
-                return  # another task that steps through the same list has fetched the page meanwhile
+                return False
             page = await self._take(token)
             following = page.next_page_token or None
             if following is not None:
@@ -130,6 +131,7 @@ class Pages(Generic[T]):
             if self._ahead and following is not None:
                 self._flight = self._spawn(_ahead(self._fetch, following))
                 self._flight.add_done_callback(_note_error)
+            return True
 
     async def _take(self, token: str) -> Page[T]:
         flight, self._flight = self._flight, None
