@@ -4,6 +4,7 @@
     ├── InvalidArgument            an argument was refused before anything was sent (also a ValueError)
     ├── ConfigurationError         the client cannot be set up this way (also a ValueError)
     ├── ClientNotOpen              used before ``async with`` or after it (also a RuntimeError)
+    │   └── WrongLoop              used in another event loop, thread or process than the one that opened it
     ├── TokenError                 the token endpoint refused or could not be reached
     ├── SourceError                a file that is being uploaded can no longer be read
     │   └── SourceChanged          it is not the file any more that the upload was begun with
@@ -30,12 +31,13 @@
         ├── TransportError         no complete answer arrived
         │   ├── ConnectFailed      the request never left this machine
         │   ├── ConnectionLost     the connection broke while the answer was awaited
-        │   └── AttemptTimeout     one attempt took longer than ``timeout``
+        │   └── AttemptTimeout     one attempt took longer than ``timeout`` (also a TimeoutError)
         ├── DeadlineExceeded       the whole call took longer than ``deadline`` (also a TimeoutError)
         ├── AmbiguousWrite         an unsafe write may or may not have been done
+        │   └── RedirectedWrite    it was redirected in a way that does not tell (also an UnsafeRedirect)
         ├── UnexpectedAnswer       the answer is not what the reference describes
         │   └── AnswerTooLarge
-        ├── UnsafeRedirect         a redirect left the trusted hosts, and was not followed
+        ├── UnsafeRedirect         a redirect was not followed, such as one that left the trusted hosts
         ├── PageTokenRepeated      the service sent the same page token twice
         ├── UploadInterrupted      an upload in parts stopped: ``state`` is how far it came, ``reason`` why
         │   └── UploadUncertain    its completion was sent, and whether it was done is not known
@@ -91,6 +93,10 @@ class ConfigurationError(ZRAError, ValueError):
 
 class ClientNotOpen(ZRAError, RuntimeError):
     """The client was used before it was opened or after it was closed."""
+
+
+class WrongLoop(ClientNotOpen):
+    """The client was used in another event loop, thread or process than the one that opened it; nothing was sent."""
 
 
 class TokenError(ZRAError):
@@ -295,9 +301,13 @@ class ServerError(APIError):
 
 
 class TransportError(CallError):
-    """No complete answer arrived. `sent` tells whether the request had left this machine."""
+    """No complete answer arrived. `problem` says why, `__cause__` is what the system reported, if anything.
+
+    `sent` is true unless it is proven that the service cannot have acted on the request.
+    """
 
     def __init__(self, operation: str, problem: str, *, sent: bool) -> None:
+        self.problem = problem
         self.sent = sent
         super().__init__(operation, problem)
 
@@ -310,7 +320,7 @@ class ConnectionLost(TransportError):
     """The connection broke after the request had been sent, or while it was being sent."""
 
 
-class AttemptTimeout(TransportError):
+class AttemptTimeout(TransportError, TimeoutError):
     """One attempt took longer than ``timeout`` allows, or stood still for too long."""
 
 
@@ -347,7 +357,18 @@ class AnswerTooLarge(UnexpectedAnswer):
 
 
 class UnsafeRedirect(CallError):
-    """The service pointed to a host outside the trusted ones, to plain http, or in a circle; the token stayed here."""
+    """A redirect was not followed.
+
+    It led to a host outside the trusted ones, to plain http, or in a circle, and the token stayed here; or it was the
+    answer to a write and does not tell whether that was done (`RedirectedWrite`).
+    """
+
+
+class RedirectedWrite(AmbiguousWrite, UnsafeRedirect):
+    """A write that must not be repeated was redirected: it may or may not have been done, and nothing else was sent.
+
+    `outcome` is the `UnsafeRedirect` that says where the redirect led.
+    """
 
 
 class PageTokenRepeated(CallError):

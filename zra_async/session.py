@@ -20,8 +20,9 @@ from zra_async.core.events import Observer, attentive, quiet
 from zra_async.core.limits import RateLimiter
 from zra_async.core.operation import Host
 from zra_async.core.pipeline import CallOptions, Pipeline
+from zra_async.core.place import Place
 from zra_async.core.redirects import account_base
-from zra_async.core.transport import Inflow, Transport
+from zra_async.core.transport import AiohttpTransport, StreamedResponse
 
 _PATIENCE = 10.0  #: seconds for the question what time it is
 
@@ -33,14 +34,14 @@ class Session:
         self.config = config
         self._auth = auth
         self._state: Literal["new", "open", "closed"] = "new"
-        self._transport = Transport(config.network)
+        self._transport = AiohttpTransport(config.network)
+        self._place: Place | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._limits: RateLimiter | None = None
         self._clock: ServiceClock | None = None
         self._pipeline: Pipeline | None = None
-        #: one slot for each part on its way
-        self.uploads: asyncio.Semaphore = asyncio.Semaphore(config.transfers.upload_concurrency)
-        self.downloads: asyncio.Semaphore = asyncio.Semaphore(config.transfers.download_concurrency)
+        self._uploads = asyncio.Semaphore(config.transfers.upload_concurrency)
+        self._downloads = asyncio.Semaphore(config.transfers.download_concurrency)
         self.observe: Observer = quiet(config.observer)
 
     async def open(self) -> None:
@@ -48,6 +49,7 @@ class Session:
         if self._state != "new":
             raise errors.ClientNotOpen(f"this client was {self._state} before: make a new ZRAClient for each use")
         self._state = "open"
+        self._place = Place("client")
         try:
             await self._transport.open()
             self._clock = ServiceClock(asyncio.get_running_loop().time)
@@ -63,6 +65,7 @@ class Session:
                 observe=self.observe,
                 attentive=attentive(self.config.observer),
                 clock=self._clock,
+                loop_clock=self._place.clock,
             )
         except BaseException:
             await self.close()
@@ -74,11 +77,32 @@ class Session:
             spawn=self.spawn,
             observe=self.observe,
             token_url=self.config.hosts.token,
-            is_open=lambda: self._state == "open",
+            is_open=lambda: self._state == "open" and not self._forked,
+            check=self.check,
         )
 
+    @property
+    def _forked(self) -> bool:
+        return self._place is not None and self._place.forked
+
+    def check(self) -> None:
+        """Raise `ClientNotOpen` unless the client is open, and `WrongLoop` in another event loop or process."""
+        if self._state != "open" or self._place is None:
+            raise self._not_open()
+        self._place.check()
+
     async def close(self) -> None:
-        """End every task that the client started, then close its connections."""
+        """End every task that the client started, then close its connections.
+
+        In a forked process the client is only marked as closed: its tasks and connections are those of the parent.
+        Raises `WrongLoop` in another event loop.
+        """
+        if self._forked:
+            self._state = "closed"
+            self._transport.abandon()
+            return
+        if self._place is not None:
+            self._place.check()
         self._state = "closed"
         tasks = [task for task in self._tasks if task is not asyncio.current_task()]
         for task in tasks:
@@ -93,9 +117,11 @@ class Session:
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Start a task that ends with the client."""
-        if self._state != "open":
+        try:
+            self.check()
+        except errors.ClientNotOpen:
             work.close()
-            raise self._not_open()
+            raise
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -111,6 +137,18 @@ class Session:
         if self.config.use_account_host and self._auth.api_url:
             return account_base(self._auth.api_url, hosts.api, hosts.trusted)
         return hosts.api
+
+    @property
+    def uploads(self) -> asyncio.Semaphore:
+        """The slots for parts that are uploaded. Raises `ClientNotOpen`."""
+        self.check()
+        return self._uploads
+
+    @property
+    def downloads(self) -> asyncio.Semaphore:
+        """The slots for recordings that are downloaded. Raises `ClientNotOpen`."""
+        self.check()
+        return self._downloads
 
     @property
     def limits(self) -> RateLimiter:
@@ -148,14 +186,14 @@ class Session:
         pipeline = msgspec.structs.replace(self._pipeline, base=_only(base)) if base else self._pipeline
         return pipeline.call(request, options)
 
-    async def fetch(self, name: str, link: str, headers: Mapping[str, str]) -> Inflow:
-        """Ask for what a link points to, without authorization unless it is in ``headers``."""
-        if self._state != "open":
-            raise self._not_open()
+    async def fetch(self, name: str, link: str, headers: Mapping[str, str]) -> StreamedResponse:
+        """Request what a link points to, without authorization unless it is in ``headers``."""
+        self.check()
         return await self._transport.fetch(name, link, headers)
 
     async def authorization(self) -> str:
-        """The header that a trusted host may ask for."""
+        """Return the header that a trusted host may ask for."""
+        self.check()
         return await self._auth.header()
 
     def _not_open(self) -> errors.ClientNotOpen:

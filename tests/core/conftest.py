@@ -1,13 +1,23 @@
-"""What the tests on sockets share: both ways on which a request may get onto a connection."""
+"""Runs what touches the network twice: with the private parts of aiohttp, and with their public fallbacks."""
 
 from __future__ import annotations
 
 import pytest
 
-from zra_async.core import exchange
+from zra_async.core.transport import aiohttp_internals
+
+#: names by which a module of tests shows that it makes requests
+_ON_THE_NETWORK = ("Server", "Sandbox", "client_of", "ZRAClient", "aioresponses", "AiohttpTransport")
 
 
-@pytest.fixture(params=["straight", "session"])
-def both_ways(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run the test on a version of aiohttp that is known, and then as on one that is not."""
-    monkeypatch.setattr(exchange, "_known", request.param == "straight")
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each test of a module that makes requests in both ways."""
+    if any(hasattr(metafunc.module, name) for name in _ON_THE_NETWORK):
+        metafunc.fixturenames.append("internals")
+        metafunc.parametrize("internals", ["private", "public"], indirect=True)
+
+
+@pytest.fixture
+def internals(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Switch the private parts of aiohttp on or off."""
+    monkeypatch.setattr(aiohttp_internals, "ENABLED", request.param == "private")

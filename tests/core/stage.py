@@ -13,10 +13,11 @@ from tests.core.clients import GET, TOKEN
 from zra_async import StaticToken, errors
 from zra_async.core import wire
 from zra_async.core.events import Event
-from zra_async.core.limits import LocalRateLimiter, Permit
+from zra_async.core.limits import LocalRateLimiter
 from zra_async.core.operation import Operation
 from zra_async.core.pipeline import CallOptions, Pipeline
 from zra_async.core.retry import RetryPolicy
+from zra_async.core.transport.attempt import Attempt
 
 #: what one attempt meets; it may wait, and calls its argument when its request leaves
 Outcome = Callable[[Callable[[], None]], Awaitable[wire.Reply]]
@@ -59,15 +60,17 @@ class Stage:
     events: list[Event] = field(default_factory=list)
 
     async def send(
-        self, request: wire.Request, url: str, authorization: str, *, timeout: float | None, permit: Permit
+        self, request: wire.Request, url: str, authorization: str, *, timeout: float | None, attempt: Attempt
     ) -> wire.Reply:
         """Play the next outcome."""
         outcome = self.script.pop(0) if self.script else self.otherwise
+        attempt.sent = False
 
         def left() -> None:
             self.sent.append(asyncio.get_running_loop().time())
             self.headers.append(authorization)
-            permit.sent()
+            attempt.sent = True
+            attempt.permit.sent()
 
         return await outcome(left)
 

@@ -17,8 +17,6 @@ from tests.core.server import Behaviour, Seen, Server, answer, error, raw
 from zra_async import Label, Rate, RetryPolicy, errors
 from zra_async.core import wire
 
-pytestmark = pytest.mark.usefixtures("both_ways")
-
 JUST_BEFORE = datetime(2026, 3, 1, 12, 0, 0, 950_000, UTC)  # a Retry-After of 12:00:01 is 50 ms away
 PER_SECOND = "You have reached the maximum per-second rate limit for this API. Try again later."
 DAILY = "You have reached the maximum daily rate limit for this API."

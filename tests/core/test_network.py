@@ -16,9 +16,7 @@ from tests.core.clients import TOKEN, client_of, get
 from tests.core.server import Server, answer, raw
 from tests.leaks import Leaks
 from zra_async import Hosts, Network, Pool, RetryPolicy, errors
-from zra_async.core.transport import Transport
-
-pytestmark = pytest.mark.usefixtures("both_ways")
+from zra_async.core.transport import AiohttpTransport
 
 FINE = answer(200, {"name": "fine"})
 PASSWORD = "pass-of-proxy-19a7"
@@ -144,7 +142,7 @@ async def test_a_cancelled_end_closes_every_pool(monkeypatch: pytest.MonkeyPatch
         closed.append(self)
         await asyncio.sleep(0 if len(closed) > 1 else 60)
 
-    transport = Transport(Network())
+    transport = AiohttpTransport(Network())
     await transport.open()
     with monkeypatch.context() as patch:
         patch.setattr(aiohttp.ClientSession, "close", slow)

@@ -16,8 +16,6 @@ from tests.core.server import Behaviour, Server, answer, error, hang_up, stand_s
 from zra_async import ListOperation, Pages, RetryPolicy, ZRAClient, errors
 from zra_async.core.operation import Label
 
-pytestmark = pytest.mark.usefixtures("both_ways")
-
 
 class Things(msgspec.Struct, frozen=True, kw_only=True):
     """An answer with a part of a list."""

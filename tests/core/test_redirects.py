@@ -26,8 +26,6 @@ from zra_async.core.operation import Host, Label
 from zra_async.core.redirects import Route, is_trusted
 from zra_async.core.wire import Reply
 
-pytestmark = pytest.mark.usefixtures("both_ways")
-
 STATUSES = [301, 302, 303, 307, 308]
 TRUSTED = ("zoom.us", "zoomgov.com")
 FINE = answer(200, {"name": "fine"})

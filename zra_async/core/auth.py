@@ -69,6 +69,7 @@ class AuthContext(msgspec.Struct, frozen=True):
     observe: Observer
     token_url: str
     is_open: Callable[[], bool] = lambda: True
+    check: Callable[[], None] = lambda: None  #: raises `WrongLoop` in another event loop or process
 
 
 class Auth(Protocol):
@@ -173,6 +174,7 @@ class _FetchedToken:
     def _start(self) -> asyncio.Task[_Grant]:
         if self._context is None:
             raise errors.ClientNotOpen("this authentication belongs to no open client")
+        self._context.check()
         if self._flight is None or self._flight.done():
             self._flight = self._context.spawn(self._fetch(self._context))
             self._flight.add_done_callback(_retrieve)
@@ -209,8 +211,9 @@ class _FetchedToken:
                 status, body = await context.post_form(url, form, self._basic, _FETCH_TIMEOUT)
             except (OSError, TimeoutError, errors.CallError) as trouble:
                 host = urlsplit(url).hostname
-                text = f"{host} cannot be reached ({type(trouble).__name__})"
-                problem = errors.TokenError(text, passing=True)
+                why = trouble.problem if isinstance(trouble, errors.TransportError) else type(trouble).__name__
+                problem = errors.TokenError(f"{host} cannot be reached ({why})", passing=True)
+                problem.__cause__ = trouble
                 continue
             if status == 200:
                 return _token_answer(body)

@@ -85,6 +85,11 @@ class Bound:
         if self.expired and self._task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
+    def move(self, seconds: float) -> None:
+        """Let it expire ``seconds`` from now."""
+        self.until = asyncio.get_running_loop().time() + seconds
+        self._watch.add(self)
+
     def expire(self) -> None:
         """Cancel what runs inside."""
         self.expired = True

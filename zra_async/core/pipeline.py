@@ -20,6 +20,7 @@ from zra_async.core.operation import Host
 from zra_async.core.redirects import REDIRECTS, Route
 from zra_async.core.retry import Attempts, RetryPolicy, Stop, Wait
 from zra_async.core.transport import Transport
+from zra_async.core.transport.attempt import Attempt
 from zra_async.core.wire import Reply, Request, failure
 
 _NONE_YET = Attempts()
@@ -41,13 +42,17 @@ class _Progress(msgspec.Struct):
     attempt: int = 0
     status: int | None = None
     tracking_id: str = ""
-    permit: Permit | None = None  #: of an attempt that is under way
+    under_way: Attempt | None = None
     error: str | None = None
 
     @property
     def in_doubt(self) -> bool:
-        """Whether an attempt has left and its answer is outstanding."""
-        return self.permit is not None and self.permit.sent_at is not None
+        """Tell whether an attempt may have reached the service and its answer is outstanding."""
+        return self.under_way is not None and self.under_way.sent
+
+
+def _running_clock() -> Callable[[], float]:
+    return asyncio.get_running_loop().time
 
 
 class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,13 +66,16 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     trusted: Sequence[str]
     observe: events.Observer
     attentive: Callable[[], bool]  #: whether it is told of calls that go well
+    loop_clock: Callable[[], Callable[[], float]] = (
+        _running_clock  #: raises `WrongLoop` in another event loop or process
+    )
     watch: Watch = field(default_factory=Watch)
     clock: ServiceClock = field(default_factory=ServiceClock)  #: learns the service's time from every answer
     structure: asyncio.Lock = field(default_factory=asyncio.Lock)  #: team create, delete and move never overlap
 
     async def call(self, request: Request, options: CallOptions) -> Reply:
         """Send ``request`` until it succeeds, fails for good, or its deadline has come."""
-        clock = asyncio.get_running_loop().time
+        clock = self.loop_clock()
         progress = _Progress(clock, clock())
         try:
             if options.deadline is None and not request.operation.exclusive:
@@ -160,14 +168,15 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
         progress: _Progress,
     ) -> Reply | errors.CallError:
         progress.attempt += 1
-        progress.status, progress.permit = None, permit
+        attempt = Attempt(permit)
+        progress.status, progress.under_way = None, attempt
         started, sent = progress.clock(), self.clock.monotonic()
         bound = Bound(self.watch, math.inf if options.timeout is None else started + options.timeout)
         try:
             with bound:
-                reply = await self.transport.send(request, route.url, header, timeout=options.timeout, permit=permit)
+                reply = await self.transport.send(request, route.url, header, timeout=options.timeout, attempt=attempt)
             self.clock.observe(reply.headers, sent, self.clock.monotonic())
-            progress.status, progress.tracking_id, progress.permit = reply.status, reply.tracking_id, None
+            progress.status, progress.tracking_id, progress.under_way = reply.status, reply.tracking_id, None
         except errors.CallError as error:
             return error
         except TimeoutError:
@@ -178,6 +187,8 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
         else:
             return reply
         finally:
+            if attempt.sent:
+                permit.sent()  # unless the transport knew the moment
             if self.attentive():
                 seconds = progress.clock() - started
                 self.observe(events.AttemptDone(request.operation.name, progress.attempt, seconds, progress.status))
@@ -190,7 +201,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
         deadline: float | None,
         progress: _Progress,
     ) -> None:
-        progress.permit = None
+        progress.under_way = None
         operation = request.operation
         self.observe(
             events.Retrying(operation.name, progress.attempt, decision.delay, decision.cause, type(error).__name__)

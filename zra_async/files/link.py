@@ -15,7 +15,7 @@ from zra_async.core.address import Address
 from zra_async.core.clock import utc_now
 from zra_async.core.redirects import REDIRECTS, Route, is_trusted
 from zra_async.core.secret import Secret
-from zra_async.core.transport import Inflow
+from zra_async.core.transport import StreamedResponse
 from zra_async.core.wire import Reply, failure
 
 NAME = "conversations.download_recording"
@@ -34,7 +34,7 @@ class Final(Exception):
 class Fetcher(Protocol):
     """What is needed of a client's session."""
 
-    async def fetch(self, name: str, link: str, headers: Mapping[str, str]) -> Inflow:
+    async def fetch(self, name: str, link: str, headers: Mapping[str, str]) -> StreamedResponse:
         """Ask for what a link points to."""
         ...
 
@@ -71,20 +71,20 @@ class Link:
         """What the link itself calls the file, "" where it does not tell."""
         return parse_qs(self._link.partition("?")[2]).get("filename", [""])[-1]
 
-    async def open(self, headers: Mapping[str, str]) -> Inflow:
+    async def open(self, headers: Mapping[str, str]) -> StreamedResponse:
         """Begin an answer of status 200, 206 or 416; a link that is refused is replaced by a fresh one.
 
         A link carries its own permission. Only where a fresh one is refused as well, the token goes with it, since
         every host on the way is a trusted one. Raises `LinkRefused`, `NoRecording`, `UnsafeRedirect`, the errors of
         the hosts and of the transport, and `Final` where no fresh link could be had.
         """
-        if self._link and (inflow := await self._try(headers)):
-            return inflow
+        if self._link and (response := await self._try(headers)):
+            return response
         self._link = await self._new_link()
-        if inflow := await self._try(headers):
-            return inflow
-        if inflow := await self._try({**headers, "Authorization": await self._fetcher.authorization()}):
-            return inflow
+        if response := await self._try(headers):
+            return response
+        if response := await self._try({**headers, "Authorization": await self._fetcher.authorization()}):
+            return response
         raise errors.LinkRefused(NAME, "the download link was refused, although it was fresh")
 
     async def _new_link(self) -> Secret:
@@ -105,17 +105,17 @@ class Link:
             )
         return link
 
-    async def _try(self, headers: Mapping[str, str]) -> Inflow | None:
+    async def _try(self, headers: Mapping[str, str]) -> StreamedResponse | None:
         route = Route(self._link, self._trusted)
         while True:
-            inflow = await self._fetcher.fetch(NAME, route.url, headers)
-            status = inflow.status
-            if status == _UNSATISFIABLE or (status in {200, 206} and not _is_page(inflow.headers)):
-                return inflow
-            inflow.close()
+            response = await self._fetcher.fetch(NAME, route.url, headers)
+            status = response.status
+            if status == _UNSATISFIABLE or (status in {200, 206} and not _is_page(response.headers)):
+                return response
+            response.close()
             if status in _REFUSALS or status in {200, 206}:
                 return None
-            reply = Reply(status, inflow.headers, b"")
+            reply = Reply(status, response.headers, b"")
             if status not in REDIRECTS:
                 raise failure(GET, reply, now=self.now()) or errors.UnexpectedAnswer(
                     NAME, "not a recording", status=status

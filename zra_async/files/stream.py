@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from zra_async import errors
 from zra_async.api.conversations import GET
 from zra_async.core.retry import Attempts, RetryPolicy, Wait
-from zra_async.core.transport import Inflow
+from zra_async.core.transport import StreamedResponse
 from zra_async.files.link import NAME, Final, Link
 
 _RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]+/([0-9]{1,18}|\*)")  # more digits are no size of anything
@@ -66,7 +66,7 @@ class RecordingStream:
         self._link = link
         self._retry = retry
         self._attempts = Attempts()
-        self._inflow: Inflow | None = None
+        self._response: StreamedResponse | None = None
         self._skip = 0
 
     @property
@@ -81,7 +81,7 @@ class RecordingStream:
 
     async def start(self) -> About:
         """Connect, and tell what is there."""
-        while self._about is None or self._inflow is None:
+        while self._about is None or self._response is None:
             try:
                 await self._connect()
             except (errors.CallError, Final) as problem:
@@ -104,8 +104,8 @@ class RecordingStream:
         """The next bytes, nothing at the end. Raises `DownloadInterrupted`, `Changed`, or the errors of a start."""
         while self.size is None or self.position < self.size:
             try:
-                inflow = self._inflow or await self._connect()
-                return await self._next(inflow)
+                response = self._response or await self._connect()
+                return await self._next(response)
             except (errors.CallError, Final) as problem:
                 await self._recover(problem)
         self.close()
@@ -113,9 +113,9 @@ class RecordingStream:
 
     def close(self) -> None:
         """Let go of the connection."""
-        inflow, self._inflow = self._inflow, None
-        if inflow is not None:
-            inflow.close()
+        response, self._response = self._response, None
+        if response is not None:
+            response.close()
 
     def __aiter__(self) -> Self:
         return self
@@ -133,46 +133,49 @@ class RecordingStream:
         """The error of a download that stops here."""
         return errors.DownloadInterrupted(NAME, received=self.position, total=self.size, part=self.part, reason=reason)
 
-    async def _connect(self) -> Inflow:
+    async def _connect(self) -> StreamedResponse:
         headers: dict[str, str] = {}
         if self.position:
             headers["Range"] = f"bytes={self.position}-"
             if self._about is not None and self._about.validator:
                 headers["If-Range"] = self._about.validator
-        inflow = await self._link.open(headers)
+        response = await self._link.open(headers)
         try:
-            self._skip = self._check(inflow)
+            self._skip = self._check(response)
         except BaseException:
-            inflow.close()
+            response.close()
             raise
-        self._inflow = inflow
-        return inflow
+        self._response = response
+        return response
 
-    def _check(self, inflow: Inflow) -> int:
+    def _check(self, response: StreamedResponse) -> int:
         """How many bytes at the beginning of this answer are known already."""
-        if inflow.status == _UNSATISFIABLE:
+        if response.status == _UNSATISFIABLE:
             if not self.position:
-                raise errors.UnexpectedAnswer(NAME, "a range was refused, and none was asked for", status=inflow.status)
+                text = "a range was refused, and none was asked for"
+                raise errors.UnexpectedAnswer(NAME, text, status=response.status)
             raise Changed("the recording is shorter than it was")
-        if inflow.headers.get("Content-Encoding", "identity").lower() != "identity":
-            raise errors.UnexpectedAnswer(NAME, "the recording came compressed, unasked", status=inflow.status)
-        start, about = describe(inflow.status, inflow.headers, self._link.file_name)
+        if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+            raise errors.UnexpectedAnswer(NAME, "the recording came compressed, unasked", status=response.status)
+        start, about = describe(response.status, response.headers, self._link.file_name)
         if self._about is not None and self._about.contradicts(about):
             raise Changed("the recording was replaced while it was read")
         if start > self.position:
-            raise errors.UnexpectedAnswer(NAME, "the answer is not the range that was asked for", status=inflow.status)
+            text = "the answer is not the range that was asked for"
+            raise errors.UnexpectedAnswer(NAME, text, status=response.status)
         self._about = self._about or about
         return self.position - start
 
-    async def _next(self, inflow: Inflow) -> bytes:
-        while chunk := await inflow.read():
+    async def _next(self, response: StreamedResponse) -> bytes:
+        while chunk := await response.read():
             if self._skip >= len(chunk):
                 self._skip -= len(chunk)
                 continue
             chunk, self._skip = chunk[self._skip :], 0
             self._attempts = Attempts()  # it moves; what is known already does not count, or this might never end
             if self.size is not None and self.position + len(chunk) > self.size:
-                raise errors.UnexpectedAnswer(NAME, "the recording is longer than was announced", status=inflow.status)
+                text = "the recording is longer than was announced"
+                raise errors.UnexpectedAnswer(NAME, text, status=response.status)
             self.position += len(chunk)
             return chunk
         if self._about is not None and self._about.size is None:

@@ -1,12 +1,15 @@
-"""The way of a body to the wire: no buffer is filled again while the connection still holds it."""
+"""The body writer: no buffer is filled again while the connection holds it, and nothing runs after an attempt."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import io
+import math
 import os
 import socket
 import ssl
+import threading
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -15,8 +18,10 @@ import pytest
 from tests.core.tls import client_context, server_context
 from zra_async import Hosts, Label, Network, Operation, Pool, RetryPolicy, StaticToken, ZRAClient
 from zra_async.core.operation import Host
-from zra_async.core.outflow import _held_by_system  # pyright: ignore[reportPrivateUsage]
+from zra_async.core.transport import aiohttp_internals
+from zra_async.core.transport.body_writer import held_by_system
 from zra_async.errors import AttemptTimeout, ConnectionLost, SourceError
+from zra_async.osfiles.threads import to_thread
 
 UPLOAD: Operation[None] = Operation(
     name="things.upload",
@@ -29,6 +34,12 @@ UPLOAD: Operation[None] = Operation(
     scopes=(),
 )
 CHUNK = 512 * 1024
+
+
+@pytest.fixture(params=["private", "public"], autouse=True)
+def internals(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Switch the private parts of aiohttp on or off."""
+    monkeypatch.setattr(aiohttp_internals, "ENABLED", request.param == "private")
 
 
 class Reused:
@@ -202,5 +213,109 @@ def test_a_connection_that_was_closed_meanwhile_holds_nothing() -> None:
     """What the system holds of a body is asked for after its end, when the other side may have hung up."""
     connection = socket.socket()
     connection.close()
-    assert _held_by_system(connection) == 0
-    assert _held_by_system(None) == 0
+    assert held_by_system(connection) == 0
+    assert held_by_system(None) == 0
+
+
+# --------------------------------------------------------------------------- at rest when the attempt has ended
+
+
+class Position:
+    """A file object of the caller's whose second read, in a thread, goes on until it is released."""
+
+    def __init__(self, size: int) -> None:
+        self._file = io.BytesIO(bytes(size))
+        self.reading = threading.Event()
+        self.released = threading.Event()
+        self.disturbed = False
+        self._reads = 0
+
+    def read(self, size: int) -> bytes:
+        """Read from the present position."""
+        self._reads += 1
+        if self._reads == 2:
+            before = self._file.tell()
+            self.reading.set()
+            self.released.wait(60)
+            self.disturbed = self._file.tell() != before
+        return self._file.read(size)
+
+    def seek(self, offset: int) -> None:
+        """Move the position."""
+        self._file.seek(offset)
+
+
+class Threaded:
+    """A body that reads such a file in threads, as uploads do."""
+
+    content_type = "application/octet-stream"
+
+    def __init__(self, file: Position, size: int) -> None:
+        self.size = size
+        self.running = False
+        self._file = file
+
+    async def write(self, send: Callable[[bytes | memoryview], Awaitable[None]]) -> None:
+        """Send all of it."""
+        self.running = True
+        try:
+            for _ in range(self.size // CHUNK):
+                await send(await to_thread(self._file.read, CHUNK))
+        finally:
+            self.running = False
+
+
+ENDS = ["reset", "early answer", "hung up", "cancel", "cancel twice", "timeout", "deadline", "close"]
+
+
+@pytest.mark.parametrize("end", ENDS)
+async def test_the_body_is_at_rest_when_the_attempt_has_ended(end: str) -> None:
+    """Whatever ends an attempt, no thread reads the file any more when its caller goes on."""
+    file = Position(20 * CHUNK)
+    body = Threaded(file, 20 * CHUNK)
+    go, gone, over, closed = [asyncio.Event() for _ in range(4)]
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await go.wait()
+        if end == "early answer":
+            writer.write(b"HTTP/1.1 413 Too large\r\nContent-Length: 2\r\n\r\n{}")
+            await writer.drain()
+        elif end == "reset":
+            writer.transport.abort()
+        elif end == "hung up":
+            writer.close()
+        gone.set()
+        await over.wait()
+        writer.transport.abort()
+        closed.set()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    hosts = Hosts(api=url, file=url, token=f"{url}/token")
+    async with ZRAClient(StaticToken("t0k3n-of-a-test"), hosts=hosts, retry=RetryPolicy.none(), timeout=None) as zra:
+        bounds: dict[str, Any] = {end: 1000.0} if end in {"timeout", "deadline"} else {}
+        call = asyncio.create_task(zra.with_options(**bounds).call(UPLOAD, body=body))
+        await asyncio.to_thread(file.reading.wait, 60)
+        go.set()
+        await gone.wait()
+        closing = asyncio.create_task(zra.aclose() if end == "close" else asyncio.sleep(0))
+        if bounds:
+            pipeline = zra._session._pipeline
+            assert pipeline is not None
+            next(bound for bound in pipeline.watch._bounds if bound.until < math.inf).expire()
+        for turn in range(30):  # as long as the thread reads, the call must not end
+            if (end == "cancel" and turn == 0) or end == "cancel twice":
+                call.cancel()
+            await asyncio.sleep(0.001)
+            assert not call.done()
+        file.released.set()
+        await asyncio.wait({call, closing})
+        file.seek(0)
+        assert not body.running
+        assert call.cancelled() or call.exception()
+    assert not file.disturbed
+    over.set()
+    await closed.wait()
+    await asyncio.sleep(0)  # the turn of the loop in which the connection is let go
+    server.close()
