@@ -227,10 +227,7 @@ class BadRequest(APIError):
 
 
 class PageTokenExpired(BadRequest):
-    """The page token is older than 15 minutes or belongs to another query: begin the list again.
-
-    `query` is the query that the token belonged to, `cursor` the token.
-    """
+    """The page token is older than 15 minutes or belongs to another query than `query`; `cursor` is the token."""
 
     advice = "page tokens live 15 minutes and belong to one query: start the list again"
     query: Mapping[str, str] = {}
@@ -301,10 +298,7 @@ class ServerError(APIError):
 
 
 class TransportError(CallError):
-    """No complete answer arrived. `problem` says why, `__cause__` is what the system reported, if anything.
-
-    `sent` is true unless it is proven that the service cannot have acted on the request.
-    """
+    """No complete answer arrived; `problem` says why. `sent` is False if the service cannot have acted on it."""
 
     def __init__(self, operation: str, problem: str, *, sent: bool) -> None:
         self.problem = problem
@@ -329,17 +323,18 @@ class DeadlineExceeded(CallError, TimeoutError):
 
 
 class AmbiguousWrite(CallError):
-    """A write that must not be repeated was sent, and its answer is lost: it may or may not have been done.
+    """A write that must not be repeated was sent, and its answer is lost: look at the account before you repeat it.
 
-    `outcome` is what happened instead of an answer. Look at the account before you repeat the call.
+    `outcome` is what happened instead of an answer.
     """
+
+    reason = "the request was sent but its answer is lost"
 
     def __init__(self, operation: str, outcome: CallError) -> None:
         self.outcome = outcome
         super().__init__(
             operation,
-            "the request was sent but its answer is lost, so it may or may not have been done — check the account "
-            f"before you repeat it ({outcome})",
+            f"{self.reason}, so it may or may not have been done — check the account before you repeat it ({outcome})",
         )
 
 
@@ -357,18 +352,13 @@ class AnswerTooLarge(UnexpectedAnswer):
 
 
 class UnsafeRedirect(CallError):
-    """A redirect was not followed.
-
-    It led to a host outside the trusted ones, to plain http, or in a circle, and the token stayed here; or it was the
-    answer to a write and does not tell whether that was done (`RedirectedWrite`).
-    """
+    """A redirect to a host outside the trusted ones, to plain http or in a circle was not followed; no token left."""
 
 
 class RedirectedWrite(AmbiguousWrite, UnsafeRedirect):
-    """A write that must not be repeated was redirected: it may or may not have been done, and nothing else was sent.
+    """The redirect of a write that must not be repeated was not followed; `outcome` says where it led."""
 
-    `outcome` is the `UnsafeRedirect` that says where the redirect led.
-    """
+    reason = "the answer was a redirect, which was not followed"
 
 
 class PageTokenRepeated(CallError):

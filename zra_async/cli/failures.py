@@ -71,6 +71,8 @@ def _judge(error: BaseException) -> tuple[Exit, str]:
             return Exit.ERROR, _CHECK
         case errors.TokenError() | errors.AuthenticationFailed() | errors.MissingScopes():
             return Exit.SETUP, _CHECK
+        case errors.AmbiguousWrite():
+            return Exit.ERROR, ""  # its text says what to do
         case errors.ConnectFailed() | errors.UnsafeRedirect():
             return Exit.ERROR, _CHECK
         case errors.PartlyDone():

@@ -17,7 +17,7 @@ from zra_async.core.bound import Bound, Watch
 from zra_async.core.clock import ServiceClock
 from zra_async.core.limits import Lane, Permit, RateLimiter
 from zra_async.core.operation import Host
-from zra_async.core.redirects import REDIRECTS, Route
+from zra_async.core.redirects import REDIRECTS, Route, redirected
 from zra_async.core.retry import Attempts, RetryPolicy, Stop, Wait
 from zra_async.core.transport import Transport
 from zra_async.core.transport.attempt import Attempt
@@ -115,7 +115,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     ) -> Reply:
         operation = request.operation
         attempts = _NONE_YET
-        route = self._route(request)
+        route, sending = self._route(request), request
         renewed = False
         while True:
             # every attempt pays, and a token cannot expire in the queue because it is asked for after the wait
@@ -124,12 +124,13 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
                 if permit.waited > 0.001:
                     self.observe(events.LimitWaited(operation.name, operation.label.value, permit.waited))
                 header = await self.auth.header()
-                outcome = await self._attempt(request, options, route, header, permit, progress)
+                outcome = await self._attempt(sending, options, route, header, permit, progress)
 
                 if isinstance(outcome, Reply):
                     if outcome.status in REDIRECTS:
                         self.limits.observe(operation, outcome.headers, None)
-                        self.observe(events.Redirected(operation.name, route.follow(operation, outcome)))
+                        self.observe(events.Redirected(operation.name, route.follow(sending.operation, outcome)))
+                        sending = redirected(sending, outcome.status)
                         continue
                     error = failure(operation, outcome, authorization=header, now=self.clock.now())
                     self.limits.observe(operation, outcome.headers, error)
@@ -155,7 +156,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
                 permit.release()
 
             attempts = attempts.after(decision.cause, ambiguous=decision.ambiguous)
-            route = self._route(request)
+            route, sending = self._route(request), request
             await self._pause(request, decision, error, deadline, progress)
 
     async def _attempt(
