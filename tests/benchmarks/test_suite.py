@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -74,14 +76,25 @@ def test_all_met(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert json.loads((tmp_path / "all.json").read_text("utf-8"))["met"]
 
 
-def test_one_that_hangs_is_interrupted_first(tmp_path: Path) -> None:
+def test_one_that_hangs_is_interrupted_first(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A benchmark over its time is interrupted as a person would, so that it can remove its files."""
-    mark = tmp_path / "cleaned"
-    text = f"import pathlib, time\ntry:\n time.sleep(60)\nfinally:\n pathlib.Path({str(mark)!r}).touch()"
-    began = time.monotonic()
-    ended = run.run_one("it", Options(), tmp_path, 1.0, lambda name, options: [sys.executable, "-c", text])
-    assert (ended.status, mark.exists()) == ("over time", True)
-    assert time.monotonic() - began < 10
+    begun, cleaned = tmp_path / "begun", tmp_path / "cleaned"
+    text = (
+        "import pathlib, time\n"
+        f"try:\n pathlib.Path({str(begun)!r}).touch()\n time.sleep(3600)\n"
+        f"finally:\n pathlib.Path({str(cleaned)!r}).touch()"
+    )
+
+    class Begun(subprocess.Popen[bytes]):
+        def communicate(self, *arguments: Any, **options: Any) -> Any:
+            while not begun.exists():  # its time begins when it does
+                time.sleep(0.001)
+            return super().communicate(*arguments, **options)
+
+    monkeypatch.setattr(run.subprocess, "Popen", Begun)
+    monkeypatch.setattr(run, "_GOODBYE", 500.0)
+    ended = run.run_one("it", Options(), tmp_path, 0.01, lambda name, options: [sys.executable, "-c", text])
+    assert (ended.status, cleaned.exists()) == ("over time", True)
 
 
 def test_no_time_left(tmp_path: Path) -> None:

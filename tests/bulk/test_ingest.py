@@ -10,6 +10,7 @@ import pytest
 from tests.bulk import ingest_data
 from tests.bulk.ingest_data import FAST, items, video
 from tests.bulk.ingest_service import LIMIT, run, service
+from tests.leap import leap
 from zra_async import RetryPolicy, errors
 from zra_async.bulk import Polling, check_manifest, ingest_status
 from zra_async.config import Transfers
@@ -83,12 +84,13 @@ async def test_the_analysis_is_waited_for(tmp_path: Path) -> None:
         report = await run(zra, given, tmp_path / "ledger", wait_for_analysis=True)
         assert report.counts == {"added": 30}
         assert not any(sandbox.world.processing(c) for c in sandbox.world.newest_first())
-    async with service(processing_seconds=0.8) as (sandbox, zra):
+    async with service(processing_seconds=3600.0) as (sandbox, zra):
         short = Polling(first=0.05, longest=0.1, limit=0.2)
         report = await run(zra, given[:5], tmp_path / "two", wait_for_analysis=True, analysis=short)
         assert report.counts == {"unanalysed": 5}
         assert report.partial
         assert (await ingest_status(tmp_path / "two")).counts == {"unanalysed": 5}
+        sandbox.clock.advance(3600)
         report = await run(zra, given[:5], tmp_path / "two", wait_for_analysis=True)
         assert (report.counts, report.sent) == ({"added": 5}, 0)
         assert (await run(zra, given[:5], tmp_path / "two")).counts == {"skipped": 5}
@@ -97,13 +99,15 @@ async def test_the_analysis_is_waited_for(tmp_path: Path) -> None:
 async def test_two_runs_on_one_ledger(tmp_path: Path) -> None:
     """The second run is refused while the first works, and the status can be read meanwhile."""
     async with service() as (sandbox, zra):
-        sandbox.faults.add(Fault(operation="POST /conversations", delay=0.4))
+        sandbox.faults.add(Fault(operation="POST /conversations", delay=20.0))
         job = asyncio.create_task(run(zra, [video()], tmp_path / "ledger"))
-        await asyncio.sleep(0.2)
+        while not sandbox.faults.struck:
+            await asyncio.sleep(0)
         with pytest.raises(errors.InUse):
             await run(zra, [video()], tmp_path / "ledger")
         [item] = (await ingest_status(tmp_path / "ledger")).items
         assert (item.key, item.state, item.step, item.begun) == ("a", "open", "add", True)
+        leap(21)
         assert (await job).counts == {"added": 1}
 
 
@@ -112,9 +116,11 @@ async def test_an_ingest_that_is_cancelled_goes_on_later(tmp_path: Path) -> None
     async with service(latency=0.01) as (sandbox, zra):
         rows = ingest_data.write_rows(tmp_path, 60)
         manifest = await check_manifest(ingest_data.write_manifest(tmp_path, rows))
-        for after in (0.0, 0.03, 0.08, 0.15, 0.2):
+        for requests in (0, 1, 7, 20, 45):
+            before = sandbox.stats.operations.total()
             job = asyncio.create_task(run(zra, manifest, tmp_path / "ledger"))
-            await asyncio.sleep(after)
+            while sandbox.stats.operations.total() < before + requests:
+                await asyncio.sleep(0)
             job.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await job

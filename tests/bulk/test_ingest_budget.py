@@ -169,7 +169,7 @@ async def test_a_day_without_additions_stops_the_run(tmp_path: Path) -> None:
 async def test_parts_of_all_items_share_the_clients_slots(tmp_path: Path) -> None:
     """However many items are under way, no more parts are sent at once than the client allows."""
     given = some(12, set(range(12)), tmp_path)
-    busy = most = 0
+    busy, most, several = 0, 0, asyncio.Event()
     async with Sandbox(conversations=10, limits=False) as sandbox, client(sandbox, FAST) as zra:
         files = sandbox.account.files
         add_part = files.add_part
@@ -178,6 +178,9 @@ async def test_parts_of_all_items_share_the_clients_slots(tmp_path: Path) -> Non
             nonlocal busy, most
             busy += 1
             most = max(most, busy)
+            if most > 1:
+                several.set()
+            await several.wait()  # the first waits for another
             await asyncio.sleep(0.03)
             busy -= 1
             return await add_part(context, number, received)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.cli.shell import ZRA, Ended, environment
+from tests.cli.shell import PATIENCE, ZRA, Ended, environment
 from zra_async.cli import main
 
 Invoke = Callable[..., Ended]
@@ -48,7 +48,7 @@ def account() -> Iterator[dict[str, str]]:
     assert process.stdout is not None
     yield json.loads(process.stdout.readline())
     process.terminate()
-    process.communicate(timeout=10)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.shell import ZRA, Terminal, environment, running, zra
+from tests.cli.shell import PATIENCE, ZRA, Terminal, environment, running, zra
 
 SMALL = ("--sandbox", "--sandbox-conversations", "10")
 #: an embedded account whose answers take so long that a command can be interrupted
@@ -35,7 +35,7 @@ def test_a_reader_that_leaves_ends_the_command_quietly() -> None:
     """``zra list … | head -1`` leaves no complaint behind."""
     line = f"{' '.join(ZRA)} list conversations page_size=1 {' '.join(SMALL)} | head -1"
     ended = subprocess.run(
-        ["/bin/sh", "-c", line], capture_output=True, text=True, timeout=30, env=environment(), check=False
+        ["/bin/sh", "-c", line], capture_output=True, text=True, timeout=PATIENCE, env=environment(), check=False
     )
     assert ended.stdout.count("\n") == 1
     assert ended.stderr == ""
@@ -124,6 +124,6 @@ def test_the_console_script_is_the_same() -> None:
     script = shutil.which("zra", path=str(Path(sys.executable).parent))
     if script is None:
         pytest.skip("the package is not installed in this environment")
-    ended = subprocess.run([script, "--help"], capture_output=True, text=True, timeout=30, check=False)
+    ended = subprocess.run([script, "--help"], capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert ended.returncode == 0
     assert "Exit codes:" in ended.stdout

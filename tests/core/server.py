@@ -150,7 +150,7 @@ class Server:
 
     async def requests(self, count: int) -> list[Seen]:
         """Wait until so many requests have come in."""
-        async with self.arrived, asyncio.timeout(5):
+        async with self.arrived:
             await self.arrived.wait_for(lambda: len(self.seen) >= count)
         return self.seen
 

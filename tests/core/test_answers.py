@@ -70,7 +70,6 @@ async def test_a_daily_429(server: Server) -> None:
     server.script(error(429, 429, DAILY, {"X-RateLimit-Type": "Daily-limit", "Retry-After": "2026-03-02T00:00:00Z"}))
     with time_machine.travel(JUST_BEFORE, tick=False):
         async with client_of(server) as zra:
-            began = time.perf_counter()
             with pytest.raises(errors.RateLimited, match="2026-03-02T00:00:00") as caught:
                 await get(zra)
             assert (caught.value.kind, caught.value.local, caught.value.status) == ("daily", False, 429)
@@ -78,7 +77,6 @@ async def test_a_daily_429(server: Server) -> None:
             with pytest.raises(errors.RateLimited) as again:
                 await get(zra)
             assert (again.value.kind, again.value.local) == ("daily", True)
-            assert time.perf_counter() - began < 0.5
     assert len(server.seen) == 1
 
 
@@ -94,15 +92,13 @@ async def test_a_day_is_over_after_a_day(server: Server) -> None:
 
 async def test_a_deadline_shorter_than_the_wait_for_the_limit(server: Server) -> None:
     """The call is refused at once, with the time of the next slot, and is not sent."""
-    async with client_of(server, limits={Label.LIGHT: Rate(1, 60.0)}) as zra:
+    async with client_of(server, limits={Label.LIGHT: Rate(1, 3600.0)}) as zra:
         await get(zra)
-        began = time.perf_counter()
         with pytest.raises(errors.RateLimited, match="past the deadline") as caught:
             await get(zra.with_options(deadline=20))
-        assert time.perf_counter() - began < 0.5
         assert caught.value.local
         assert caught.value.resets_at is not None
-        assert 50 < (caught.value.resets_at - datetime.now(UTC)).total_seconds() < 62
+        assert 3000 < (caught.value.resets_at - datetime.now(UTC)).total_seconds() < 3700
     assert len(server.seen) == 1
 
 

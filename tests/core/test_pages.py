@@ -219,7 +219,7 @@ async def test_steps_from_different_tasks(server: Server, zra: ZRAClient, ahead:
     pages = _listed(zra, ahead)
     got: list[int] = []
     for _ in range(5):
-        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        async with asyncio.timeout(300), asyncio.TaskGroup() as group:
             step = group.create_task(pages.__anext__())
         got.append(step.result())
     with pytest.raises(StopAsyncIteration):

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from tests.leap import leap
 from zra_async import Hosts, Label, Network, Pool, Rate, RetryPolicy, ZRAClient
 from zra_async.config import Transfers
-from zra_async.core.events import Event
+from zra_async.core.events import Event, PartDone
 from zra_async.files import progress as progress_module
 from zra_async.sandbox import Sandbox
 from zra_async.sandbox.world.stored import StoredFile
@@ -72,6 +73,31 @@ async def zra(desk: Desk) -> AsyncIterator[ZRAClient]:
     """An open client of the sandbox."""
     async with desk.client() as client:
         yield client
+
+
+StallsPass = Callable[..., None]
+
+
+@pytest.fixture
+async def stalls_pass(desk: Desk) -> AsyncIterator[StallsPass]:
+    """Let time pass for answers that stall, once so many parts are stored; nothing waits for a timeout."""
+    tasks = []
+
+    async def pass_by(stored: int) -> None:
+        struck = desk.sandbox.faults.struck
+        while True:
+            await asyncio.sleep(0.001)
+            parts = sum(isinstance(event, PartDone) for event in desk.events)
+            if struck and struck[-1][1].stall and parts >= stored:
+                leap(1.0)
+
+    def start(stored: int = 0) -> None:
+        tasks.append(asyncio.create_task(pass_by(stored)))
+
+    yield start
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
 
 
 @pytest.fixture
@@ -147,4 +173,4 @@ def quick_transfers(**options: Any) -> Transfers:
     return Transfers(**{"single_upload_limit": MIB} | options)
 
 
-__all__ = ["MIB", "PART", "Desk", "Hosts", "Video", "part_hashes", "quick_transfers", "sha256"]
+__all__ = ["MIB", "PART", "Desk", "Hosts", "StallsPass", "Video", "part_hashes", "quick_transfers", "sha256"]

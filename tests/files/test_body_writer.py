@@ -159,8 +159,7 @@ async def test_a_cancelled_body_is_cut_off(tls: bool) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        async with asyncio.timeout(2):
-            await receiver.hung_up.wait()
+        await receiver.hung_up.wait()
 
 
 async def test_what_a_body_raises_is_raised() -> None:

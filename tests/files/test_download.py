@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.core.server import Seen, answer
-from tests.files.conftest import Desk, quick_transfers
+from tests.files.conftest import Desk, StallsPass, quick_transfers
 from tests.files.store import DATA, Store, served
 from zra_async import ZRAClient
 from zra_async.errors import DownloadInterrupted, InUse, InvalidArgument, NoRecording, NotFound, TargetExists
@@ -62,9 +62,12 @@ async def test_a_recording_arrives_in_a_folder(desk: Desk, zra: ZRAClient, tmp_p
         {"delay": 0.05},
     ],
 )
-async def test_a_download_survives_faults(desk: Desk, tmp_path: Path, fault: dict[str, Any]) -> None:
+async def test_a_download_survives_faults(
+    desk: Desk, tmp_path: Path, fault: dict[str, Any], stalls_pass: StallsPass
+) -> None:
     """Broken connections, failing hosts and links that have expired are got over."""
-    async with desk.client(silence=0.3) as zra:
+    async with desk.client() as zra:
+        stalls_pass()
         conversation_id, digest = await recording(desk, zra)
         refused = fault.get("status") in {401, 403, 404, 200}
         desk.sandbox.faults.add(Fault(operation="download", times=1 if refused else 2, **fault))

@@ -13,6 +13,7 @@ import pytest
 
 from tests.core.server import Seen, raw, stand_still
 from tests.files.store import DATA, ETAG, Store, served
+from tests.leap import stands_still
 from zra_async import Network, Pool, RetryPolicy
 from zra_async.errors import ConnectionLost, DownloadInterrupted
 from zra_async.files import Progress, download
@@ -68,9 +69,8 @@ async def test_a_cancelled_download_is_kept_too(tmp_path: Path) -> None:
     async with served(store, store.serve, half) as (_, zra):
         task = asyncio.create_task(zra.conversations.download_recording("1", to=tmp_path / "call.mp4"))
         await standing.wait()
-        async with asyncio.timeout(5):
-            while not any(path.stat().st_size for path in tmp_path.iterdir()):
-                await asyncio.sleep(0.01)
+        while not any(path.stat().st_size for path in tmp_path.iterdir()):
+            await asyncio.sleep(0.001)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -198,9 +198,9 @@ async def test_an_answer_that_stands_still(tmp_path: Path) -> None:
     async def half(seen: Seen, writer: asyncio.StreamWriter) -> bool:
         store.cut = [1000]
         await store.serve(seen, writer)
-        return await stand_still(seen, writer)
+        return await stands_still(22)(seen, writer)
 
-    network = Network(file=Pool(connections=32, read_timeout=0.2))
+    network = Network(file=Pool(connections=32, read_timeout=20))
     async with served(store, store.serve, half, network=network) as (_, zra):
         got = await zra.conversations.download_recording("1", to=tmp_path / "call.mp4")
     assert got.path.read_bytes() == DATA

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.files.conftest import PART, Desk, Video, part_hashes, sha256
+from tests.files.conftest import PART, Desk, StallsPass, Video, part_hashes, sha256
 from tests.files.journals import at_the_end, read
 from zra_async import RetryPolicy, ZRAClient, errors
 from zra_async.api.files import Files
@@ -57,23 +56,25 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_creation_is_repeated(desk: Desk, video: Video, fault: str) -> None:
+async def test_a_creation_is_repeated(desk: Desk, video: Video, fault: str, stalls_pass: StallsPass) -> None:
     """An upload that was begun twice costs nothing, so whatever happens to a creation is repaired."""
     fields, _ = FAULTS[fault]
     desk.sandbox.faults.add(Fault(operation=CREATE, times=1, **fields))
     path = video(PART + 1)
-    async with desk.client(silence=0.3) as zra:
+    async with desk.client() as zra:
+        stalls_pass()
         file = await zra.files.upload(path, part_size=PART)
     assert [part.sha256 for part in desk.stored(file.file_id).parts] == part_hashes(path, PART)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_part_is_repeated_alone(desk: Desk, video: Video, fault: str) -> None:
+async def test_a_part_is_repeated_alone(desk: Desk, video: Video, fault: str, stalls_pass: StallsPass) -> None:
     """Whatever happens to one part, it alone is sent again, with the same bytes."""
     fields, _ = FAULTS[fault]
     desk.sandbox.faults.add(Fault(operation=PART_CALL, times=1, **fields))
     path = video(3 * PART)
-    async with desk.client(silence=0.3) as zra:
+    async with desk.client() as zra:
+        stalls_pass(stored=2)
         file = await zra.files.upload(path, part_size=PART)
     stored = desk.stored(file.file_id)
     assert [part.sha256 for part in stored.parts] == part_hashes(path, PART)
@@ -83,12 +84,13 @@ async def test_a_part_is_repeated_alone(desk: Desk, video: Video, fault: str) ->
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_completion_is_resolved(desk: Desk, video: Video, fault: str) -> None:
+async def test_a_completion_is_resolved(desk: Desk, video: Video, fault: str, stalls_pass: StallsPass) -> None:
     """However the completion fails, one file comes of it, under the id that is returned."""
     fields, _ = FAULTS[fault]
     strike = at_the_end(desk, Fault(operation=COMPLETE, times=1, **fields))
     path = video(2 * PART)
-    async with desk.client(silence=0.3) as zra:
+    async with desk.client() as zra:
+        stalls_pass()
         file = await zra.files.upload(path, part_size=PART, on_progress=strike)
     assert [f.file_id for f in desk.files.all()] == [file.file_id]
     assert desk.calls("/multipart") == 2
@@ -96,13 +98,14 @@ async def test_a_completion_is_resolved(desk: Desk, video: Video, fault: str) ->
 
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_a_single_upload_is_repeated_only_when_it_cannot_have_been_done(
-    desk: Desk, video: Video, fault: str
+    desk: Desk, video: Video, fault: str, stalls_pass: StallsPass
 ) -> None:
     """A whole file in one request is never stored twice: a lost answer is said, everything else is repaired."""
     fields, done = FAULTS[fault]
     desk.sandbox.faults.add(Fault(operation=SINGLE, times=1, **fields))
     path = video(3_000_000)
-    async with desk.client(silence=0.3) as zra:
+    async with desk.client() as zra:
+        stalls_pass()
         if done:
             with pytest.raises(AmbiguousWrite):
                 await zra.files.upload(path)
@@ -139,16 +142,14 @@ async def test_a_refusal_is_said_and_can_be_gone_on_with(
     assert file.reused == {"create": 0, "part": 0, "complete": 2}[step]
 
 
-async def test_all_parts_failing_end_the_upload_within_a_second(desk: Desk, video: Video, tmp_path: Path) -> None:
-    """When nothing works any more the call does not go on for long, and no sibling is left behind."""
+async def test_all_parts_failing_end_the_upload_at_once(desk: Desk, video: Video, tmp_path: Path) -> None:
+    """When nothing works any more no part is sent twice, and no sibling is left behind."""
     desk.sandbox.faults.add(Fault(operation=PART_CALL, status=403))
     path, journal = video(8 * PART), tmp_path / "journal"
     async with desk.client(retry=RetryPolicy()) as zra:
-        await zra.call("conversations.list")  # has its token
-        began = time.monotonic()
         with pytest.raises(UploadInterrupted) as caught:
             await zra.files.upload(path, part_size=PART, concurrency=8, journal=journal)
-        assert time.monotonic() - began < 1
+    assert desk.calls("/multipart") <= 8
     assert caught.value.state.parts == ()
     assert read(tmp_path / "journal").upload_context
 
@@ -158,11 +159,10 @@ async def test_siblings_that_wait_to_repeat_stop_when_one_fails_for_good(desk: D
     desk.sandbox.faults.add(
         Fault(operation=PART_CALL, status=503, times=3), Fault(operation=PART_CALL, status=403, delay=0.05)
     )
-    began = time.monotonic()
-    async with desk.client(retry=RetryPolicy(base=40.0, random=lambda: 1.0)) as zra:
+    days = RetryPolicy(base=1e6, longest=1e6, random=lambda: 1.0)
+    async with desk.client(retry=days) as zra:
         with pytest.raises(UploadInterrupted, match="PermissionDenied"):
             await zra.files.upload(video(6 * PART), part_size=PART)
-    assert time.monotonic() - began < 2
 
 
 async def test_a_daily_limit_says_when_to_come_back(desk: Desk, video: Video) -> None:
@@ -236,13 +236,13 @@ async def test_etags_that_are_no_md5s_are_believed(desk: Desk, zra: ZRAClient, v
 async def test_a_cancelled_upload_leaves_a_journal_and_nothing_else(
     desk: Desk, video: Video, tmp_path: Path, moment: float | None
 ) -> None:
-    """Cancelled at any moment, an upload stops at once, and a later one goes on with what is stored."""
+    """Cancelled at any moment, an upload begins no other part, and a later one goes on with what is stored."""
     path, journal = video(8 * PART), tmp_path / "journal"
-    cancelled_at: list[float] = []
+    sent_before: list[int] = []
 
     def cancel(progress: Progress) -> None:
-        if moment is not None and progress.sent >= moment * 8 * PART and not cancelled_at:
-            cancelled_at.append(time.monotonic())
+        if moment is not None and progress.sent >= moment * 8 * PART and not sent_before:
+            sent_before.append(desk.calls("/multipart"))
             task.cancel()
 
     async with desk.client() as zra:
@@ -250,11 +250,11 @@ async def test_a_cancelled_upload_leaves_a_journal_and_nothing_else(
         task = asyncio.create_task(upload)
         if moment is None:
             await asyncio.sleep(0)
-            cancelled_at.append(time.monotonic())
+            sent_before.append(0)
             task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert time.monotonic() - cancelled_at[0] < 0.5
+        assert desk.calls("/multipart") <= sent_before[0] + 4  # as many are on their way at once
         before = read(journal) if journal.exists() else None
         file = await zra.files.upload(path, part_size=PART, journal=journal)
     assert file.reused == (len(before.parts) if before else 0)
@@ -312,7 +312,7 @@ async def test_a_failure_loses_no_part_that_is_stored(
     write, save, send = JournalFile.save, PartsUpload._save, Files.upload_part
 
     def slow(self: JournalFile, state: Any) -> None:
-        assert not state.parts or may_save.wait(5)
+        assert not state.parts or may_save.wait()
         write(self, state)
 
     async def noted(self: PartsUpload, state: Any) -> None:

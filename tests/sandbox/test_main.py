@@ -29,7 +29,7 @@ async def serving(*arguments: str) -> AsyncIterator[tuple[asyncio.subprocess.Pro
     try:
         assert process.stdout is not None
         environment: dict[str, str] = {}
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(300):
             while "ZRA_FILE_URL" not in environment:
                 line = (await process.stdout.readline()).decode()
                 assert line.startswith("export "), line
@@ -61,7 +61,7 @@ async def test_it_prints_its_environment_serves_and_stops(signum: signal.Signals
             async with session.get(control) as response:
                 assert (await response.json())["operations"] == {"token": 1, "GET /zra/conversations": 1}
         process.send_signal(signum)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(300):
             _, errors = await process.communicate()
     assert (process.returncode, errors) == (0, b"")
 

