@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 from tests.leaks import Leaks, listening, output_of
 
 _LEAKS = Leaks()
+_MOST_WORKERS = 16  # each one collects all tests
 
 # a busy machine is no reason to fail; in CI every run looks at the same examples
 settings.register_profile(
@@ -37,7 +38,7 @@ def leaks() -> Iterator[Leaks]:
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Note what a test printed."""
-    if report.when == "teardown":
+    if report.when == "teardown" and not hasattr(report, "node"):  # which worker ran it: that one has noted it
         _LEAKS.saw(output_of(report))
 
 
@@ -63,35 +64,13 @@ def mocked(monkeypatch: pytest.MonkeyPatch) -> Iterator[aioresponses.core.aiores
         yield mock
 
 
-#: files whose tests kill processes at random instants, move gigabytes, or soak: they want a machine of their own
-_SLOW = frozenset(
-    {
-        "bulk/test_crm_import.py",
-        "bulk/test_export.py",
-        "bulk/test_export_killed.py",
-        "bulk/test_ingest.py",
-        "bulk/test_ingest_doubt.py",
-        "bulk/test_ingest_items.py",
-        "bulk/test_ingest_killed.py",
-        "cli/test_process.py",
-        "files/test_kill.py",
-        "files/test_large.py",
-        "files/test_upload.py",
-        "files/test_upload_faults.py",
-        "files/test_upload_sources.py",
-        "sandbox/service/test_schemathesis.py",
-        "security/test_hostile_server.py",
-        "soak/test_soak.py",
-        "test_distribution.py",
-    }
-)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Use the cores that this process may use; a few files need no workers, whose start costs seconds."""
+    folders = any(Path(argument.partition("::")[0]).is_dir() for argument in config.args)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, _MOST_WORKERS) if folders and cores > 1 else 0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the slow files."""
-    here = Path(__file__).parent
-    for item in items:
-        if item.path.is_relative_to(here) and item.path.relative_to(here).as_posix() in _SLOW:
-            item.add_marker(pytest.mark.slow)
-            if not item.get_closest_marker("timeout"):
-                item.add_marker(pytest.mark.timeout(240))
+    """Run slow tests first, so that no worker is left alone with one of them at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)

@@ -15,6 +15,8 @@ import pytest
 
 from zra_async import __version__
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 for tool in ("build", "hatchling", "pip"):
     pytest.importorskip(tool, reason=f"{tool} is not installed: the test extra brings it, or the Python itself")

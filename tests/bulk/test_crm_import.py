@@ -23,6 +23,8 @@ from zra_async.bulk.polling import Polling
 from zra_async.core.events import JobProgress
 from zra_async.sandbox import Fault, Sandbox
 
+pytestmark = pytest.mark.slow
+
 FAST = {label: Rate(100_000) for label in Label}
 SOON = Polling(first=0.02, longest=0.1)
 KINDS = ("accounts", "contacts", "deals", "leads")
@@ -104,7 +106,6 @@ def check_failures(folder: Path, count: int) -> None:
     }
 
 
-@pytest.mark.timeout(600)
 async def test_a_hundred_thousand_records_with_one_percent_bad_ones(tmp_path: Path) -> None:
     """Each bad record is reported at its own line, all others are stored once, and memory is flat."""
     peaks = {}
@@ -145,7 +146,6 @@ INSTANTS = [
 ]
 
 
-@pytest.mark.timeout(600)
 async def test_an_import_killed_at_any_instant_goes_on_where_it_was(tmp_path: Path) -> None:
     """Killed again and again, then finished: the same records and failures, each once, and little is sent twice."""
     count, chunk = 3_000, 100

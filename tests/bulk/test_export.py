@@ -16,10 +16,11 @@ from zra_async.bulk import ALL_STREAMS, DEFAULT_STREAMS
 from zra_async.core.events import CallDone, JobProgress
 from zra_async.sandbox import Fault, Sandbox
 
+pytestmark = pytest.mark.slow
+
 EXPIRED = {"code": 300, "message": "The next page token is invalid or expired."}
 
 
-@pytest.mark.timeout(300)
 async def test_everything_is_there_once_and_right(tmp_path: Path) -> None:
     """An export of 2 000 conversations with every stream equals the account, record by record."""
     async with account(2000) as (sandbox, zra):
@@ -47,7 +48,6 @@ class Lapse:
             self.sandbox.clock.advance(16 * 60)  # before the next page is asked for
 
 
-@pytest.mark.timeout(120)
 async def test_all_is_there_under_every_fault(tmp_path: Path) -> None:
     """With 5 % errors, 2 % resets, 1 % stalls, a revoked token and expired page tokens, the same is there, once."""
     faults = [

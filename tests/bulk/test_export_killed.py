@@ -12,6 +12,8 @@ from tests.bulk.export_truth import EVERY_STREAM, Truth, compare_folder
 from tests.children import Arrival, Step, die, finish
 from zra_async.sandbox import Sandbox
 
+pytestmark = pytest.mark.slow
+
 #: one after the other in the same folder, so that each finds what the ones before it have left
 INSTANTS = [
     Arrival("GET /teams", 2),
@@ -41,7 +43,6 @@ INSTANTS = [
 ]
 
 
-@pytest.mark.timeout(600)
 async def test_killed_again_and_again_and_continued(tmp_path: Path) -> None:
     """However often and wherever it is killed, the same command goes on, and in the end all is there once."""
     async with Sandbox(conversations=100, limits=False) as sandbox:

@@ -17,6 +17,8 @@ from zra_async.config import Transfers
 from zra_async.core.events import JobProgress
 from zra_async.sandbox import Fault
 
+pytestmark = pytest.mark.slow
+
 
 async def test_the_client_turns_items_into_conversations(tmp_path: Path) -> None:
     """The plain call does it, tells of its progress, and a second call finds everything done."""

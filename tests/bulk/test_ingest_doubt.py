@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from tests.bulk import ingest_data
 from tests.bulk.ingest_data import fields, video
 from tests.bulk.ingest_service import outcomes, run, service
 from zra_async.bulk import CloudRecording, IngestItem, check_manifest, ingest_status
 from zra_async.sandbox import Fault
+
+pytestmark = pytest.mark.slow
 
 
 async def test_lost_answers_on_every_write_and_other_failures(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from zra_async.bulk import CloudRecording, ConversationFields, IngestItem, inges
 from zra_async.bulk.ingest_item import checked
 from zra_async.sandbox import Fault
 
+pytestmark = pytest.mark.slow
+
 
 async def test_a_wrong_field_is_told_by_its_name() -> None:
     """A time that is none is told with one that is, and without the words of a decoder."""

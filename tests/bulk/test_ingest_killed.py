@@ -16,6 +16,8 @@ from tests.children import Arrival, Step, die, finish
 from zra_async.bulk import ingest_status
 from zra_async.sandbox import Sandbox
 
+pytestmark = pytest.mark.slow
+
 COUNT, LARGE = 1_000, (50, 400, 730)
 
 
@@ -59,7 +61,6 @@ INSTANTS = [
 ]
 
 
-@pytest.mark.timeout(600)
 async def test_killed_at_more_than_twenty_instants(tmp_path: Path) -> None:
     """A thousand items, some in parts: each is exactly one conversation, byte by byte, attachments in order."""
     rows = ingest_data.write_rows(tmp_path, COUNT, large=LARGE, large_size=33_000_000)
@@ -82,7 +83,6 @@ async def test_killed_at_more_than_twenty_instants(tmp_path: Path) -> None:
         assert again["sent"] == 0
 
 
-@pytest.mark.timeout(600)
 async def test_memory_and_handles_do_not_grow_with_the_items(tmp_path: Path) -> None:
     """Ten times as many items need neither more memory nor more open files."""
     reports = []

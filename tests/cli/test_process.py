@@ -13,6 +13,8 @@ import pytest
 
 from tests.cli.shell import PATIENCE, ZRA, Terminal, environment, running, zra
 
+pytestmark = pytest.mark.slow
+
 SMALL = ("--sandbox", "--sandbox-conversations", "10")
 #: an embedded account whose answers take so long that a command can be interrupted
 SLOW = ("--sandbox", "--sandbox-conversations", "40", "--sandbox-latency", "0.3")

@@ -14,6 +14,8 @@ from tests.files.conftest import PART, Desk, part_hashes
 from tests.files.journals import read
 from zra_async import ZRAClient
 
+pytestmark = pytest.mark.slow
+
 PARTS = 5
 EVENTS, PART_CALL = "POST /files/multipart/upload_events", "POST /files/multipart"
 #: the creation, each part, and the completion: as it arrives, and with its answer on the way to the journal
@@ -29,7 +31,6 @@ INSTANTS = [
 ]
 
 
-@pytest.mark.timeout(600)
 async def test_a_killed_upload_goes_on_wherever_it_was(
     desk: Desk, zra: ZRAClient, video: Callable[..., Path], tmp_path: Path
 ) -> None:

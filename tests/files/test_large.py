@@ -8,10 +8,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from benchmarks.transfer import arena
 from tests.files.conftest import MIB
 from zra_async import Hosts, Label, Rate, StaticToken, ZRAClient
 from zra_async.files import Progress
+
+pytestmark = pytest.mark.slow
 
 
 @asynccontextmanager

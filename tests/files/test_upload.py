@@ -18,6 +18,8 @@ from zra_async.files import Progress
 from zra_async.files.body import PartBody
 from zra_async.sandbox import Fault
 
+pytestmark = pytest.mark.slow
+
 # Sizes
 
 

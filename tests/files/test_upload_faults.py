@@ -19,6 +19,8 @@ from zra_async.files.journal import JournalFile
 from zra_async.files.parts import PartsUpload
 from zra_async.sandbox import Fault
 
+pytestmark = pytest.mark.slow
+
 CREATE = COMPLETE = "POST /files/multipart/upload_events"
 PART_CALL = "POST /files/multipart"
 SINGLE = "POST /files"

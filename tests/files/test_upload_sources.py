@@ -19,6 +19,8 @@ from zra_async import ZRAClient
 from zra_async.errors import InvalidArgument, SourceError
 from zra_async.files import Progress
 
+pytestmark = pytest.mark.slow
+
 
 async def _pieces(data: bytes, size: int = 70_001) -> AsyncIterator[bytes]:
     for start in range(0, len(data), size):

@@ -17,6 +17,8 @@ from tests.security.profile import quick
 from zra_async import OPERATIONS, Network, RetryPolicy, ServerToServer, errors
 from zra_async.core.wire import Reply, decode
 
+pytestmark = pytest.mark.slow
+
 NO_REPEATS = RetryPolicy.none()
 OK = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"

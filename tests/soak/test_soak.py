@@ -14,9 +14,9 @@ from benchmarks.endurance.audit import Findings
 from benchmarks.endurance.vitals import Vitals, at_rest, complaints, growth
 from benchmarks.report import Options
 
+pytestmark = pytest.mark.slow
 
-@pytest.mark.timeout(150)
-@pytest.mark.xdist_group("soak")
+
 def test_an_hour_of_abuse() -> None:
     """Nothing is lost or doubled, no limit is crossed, and nothing is left behind, whatever goes wrong.
 

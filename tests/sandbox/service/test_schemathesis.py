@@ -28,6 +28,8 @@ from zra_async.sandbox.server import Sandbox
 from zra_async.sandbox.world.crm_schema import read_registration
 from zra_async.sandbox.world.intake import Received
 
+pytestmark = pytest.mark.slow
+
 OPERATIONS = json.loads((Path(__file__).parents[2] / "contract" / "operations.json").read_text())
 ERROR = {
     "type": "object",
