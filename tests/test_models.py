@@ -7,7 +7,7 @@ import inspect
 import pkgutil
 
 from zra_async import api, models
-from zra_async.api.resource import Model, OpenEnum, Record
+from zra_async.api.schema import Model, OpenEnum, Record
 
 
 def test_models_names_every_structure() -> None:

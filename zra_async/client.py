@@ -16,6 +16,8 @@ from zra_async.config import ClientConfig, ClientOptions, check_seconds, checked
 from zra_async.core import wire
 from zra_async.core.auth import Auth
 from zra_async.core.clock import ServiceClock
+from zra_async.core.decoding import Decoded
+from zra_async.core.dropped import DroppedFields
 from zra_async.core.events import JobProgress
 from zra_async.core.limits import Lane, RateLimiter
 from zra_async.core.operation import ListOperation, Operation
@@ -53,6 +55,7 @@ class ZRAClient(Namespaces):
         config = ClientConfig(**options)
         self._session = Session(auth, config)
         self._options = CallOptions(timeout=config.timeout, deadline=config.deadline, lane=config.lane)
+        self._dropped = DroppedFields()
         super().__init__(self, legacy=False)
 
     @classmethod
@@ -97,6 +100,7 @@ class ZRAClient(Namespaces):
         view = object.__new__(type(self))
         view._session = self._session
         view._options = msgspec.structs.replace(self._options, **changes)
+        view._dropped = DroppedFields(self._dropped)
         Namespaces.__init__(view, view, legacy=False)
         return view
 
@@ -139,6 +143,15 @@ class ZRAClient(Namespaces):
     async def service_time(self) -> datetime:
         """Return the service's time, and ask the API host for it where no answer has told it yet."""
         return await self._session.service_time()
+
+    @property
+    def dropped_fields(self) -> Mapping[str, int]:
+        """How many fields of answers could not be read and have their default, by operation.
+
+        A list tells which they are in `Page.dropped`, and the observer hears of each answer in `FieldsDropped`. A view
+        made by `with_options` counts for itself, and for the client that it belongs to.
+        """
+        return self._dropped.counts
 
     async def export(
         self,
@@ -279,11 +292,12 @@ class ZRAClient(Namespaces):
                     f"{operation}: by name, give the arguments of the method; raw() takes a path"
                 )
             return await self._call_by_name(operation, arguments)
+        _check_row(operation)
         if arguments:
             unknown = ", ".join(arguments)
             raise errors.InvalidArgument(f"{operation.name}: give {unknown} in path=, query= or body=, or call by name")
         reply = await self._send(operation, path, query, body)
-        return wire.decode(operation, reply)
+        return self._read(operation, reply).value
 
     async def raw(
         self,
@@ -297,7 +311,7 @@ class ZRAClient(Namespaces):
 
         Limits, authentication, repeats and errors are those of every call; only the decoding is left out.
         """
-        row = _row(operation) if isinstance(operation, str) else operation
+        row = _row(operation) if isinstance(operation, str) else _check_row(operation)
         return await self._send(row, path, query, body)
 
     def list(
@@ -310,7 +324,12 @@ class ZRAClient(Namespaces):
         cursor: str = "",
     ) -> Pages[T]:
         """Begin a list of any paginated operation."""
-        fixed = {**(query or {}), "page_size": page_size or operation.max_page_size}
+        size = operation.usual_page_size
+        if page_size is not None:
+            from zra_async.api.arguments import check_whole
+
+            size = check_whole("page_size", page_size, operation.min_page_size, operation.max_page_size)
+        fixed = {**(query or {}), "page_size": size}
 
         async def fetch(token: str) -> Page[T]:
             wanted = {**fixed, "next_page_token": token or None}
@@ -320,8 +339,9 @@ class ZRAClient(Namespaces):
                 expired.query = {name: wire.query_text(v) for name, v in fixed.items() if v is not None}
                 expired.cursor = token
                 raise
-            answer = wire.decode(operation, reply)
-            return Page(operation.items(answer), getattr(answer, "next_page_token", ""), answer)
+            answer = self._read(operation, reply)
+            token = getattr(answer.value, "next_page_token", "")
+            return Page(operation.items(answer.value), token, answer.value, answer.dropped)
 
         return Pages(operation.name, fetch, self._session.spawn, cursor=cursor)
 
@@ -334,6 +354,13 @@ class ZRAClient(Namespaces):
     ) -> Awaitable[wire.Reply]:
         return self._session.send(wire.encode(operation, path=path, query=query, body=body), self._options)
 
+    def _read(self, operation: Operation[R], reply: wire.Reply) -> Decoded[R]:
+        answer = wire.read(operation, reply)
+        if answer.dropped:
+            self._dropped.add(operation.name, len(answer.dropped))
+            self._session.drops.tell(operation.name, answer.dropped, reply.tracking_id)
+        return answer
+
     async def _call_by_name(self, name: str, arguments: Mapping[str, Any]) -> Any:
         _row(name)
         method: Any = functools.reduce(getattr, name.split("."), self)
@@ -345,6 +372,12 @@ class ZRAClient(Namespaces):
 
     def __repr__(self) -> str:
         return f"ZRAClient(plan={self._session.config.plan!r}, api={self._session.config.hosts.api!r})"
+
+
+def _check_row(operation: Operation[R]) -> Operation[R]:
+    if not isinstance(operation, Operation):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise errors.InvalidArgument(f"give an Operation or its name, not {type(operation).__name__}")
+    return operation
 
 
 def _row(name: str) -> Operation[Any]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import TypedDict, get_args
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import field
@@ -56,6 +57,12 @@ def _checked_domain(domain: str) -> str:
 
 #: Zoom for Government. Its file host is not published: give it as ``Hosts(file=…)`` if you know yours.
 GOVERNMENT = Hosts(api="https://api.zoomgov.com/v2", file="", token="https://zoomgov.com/oauth/token")  # noqa: S106
+
+
+def is_government(url: str) -> bool:
+    """Whether a base URL belongs to Zoom for Government."""
+    host = urlsplit(url).hostname or ""
+    return f".{host}".endswith(".zoomgov.com")
 
 
 class Transfers(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,11 +11,12 @@ from typing import Any, Literal
 import msgspec
 
 from zra_async import errors
-from zra_async.config import ClientConfig
+from zra_async.config import ClientConfig, is_government
 from zra_async.core import wire
 from zra_async.core.auth import Auth, AuthContext
 from zra_async.core.bound import Bound
 from zra_async.core.clock import ServiceClock
+from zra_async.core.dropped import DropReport
 from zra_async.core.events import Observer, attentive, quiet
 from zra_async.core.limits import RateLimiter
 from zra_async.core.operation import Host
@@ -43,6 +44,7 @@ class Session:
         self._uploads = asyncio.Semaphore(config.transfers.upload_concurrency)
         self._downloads = asyncio.Semaphore(config.transfers.download_concurrency)
         self.observe: Observer = quiet(config.observer)
+        self.drops: DropReport = DropReport(self.observe)
 
     async def open(self) -> None:
         """Make the pools and the limits of the running event loop."""
@@ -183,6 +185,9 @@ class Session:
         """Make one call, to ``base`` in place of the configured host."""
         if self._state != "open" or self._pipeline is None:
             raise self._not_open()
+        row = request.operation
+        if not row.government and is_government(base or self.base(row.host)):
+            raise errors.ConfigurationError(f"{row.name}: the government cloud does not have {row.title}")
         pipeline = msgspec.structs.replace(self._pipeline, base=_only(base)) if base else self._pipeline
         return pipeline.call(request, options)
 

@@ -21,8 +21,8 @@ from urllib.parse import unquote
 
 import msgspec
 
-from zra_async.api.resource import Model, OpenEnum
-from zra_async.core.lenient import LenientDecoder
+from zra_async.api.schema import Model, OpenEnum
+from zra_async.core.decoding import Decoder
 from zra_async.core.secret import Secret
 from zra_async.errors import ConfigurationError, WebhookRefused
 
@@ -114,9 +114,9 @@ class _Envelope(msgspec.Struct, frozen=True):
     payload: _Payload = _Payload()
 
 
-_ENVELOPE = LenientDecoder(_Envelope)
-_SUBJECT = LenientDecoder(Subject)
-_CHANGES = LenientDecoder(tuple[AssociationChange, ...])
+_ENVELOPE = Decoder(_Envelope, forgive_containers=True)
+_SUBJECT = Decoder(Subject, forgive_containers=True)
+_CHANGES = Decoder(tuple[AssociationChange, ...], forgive_containers=True)
 
 
 class WebhookReceiver:

@@ -74,7 +74,7 @@ class RecordingCaller:
         page_size: int | None = None,
         cursor: str = "",
     ) -> Pages[T]:
-        fixed = {**(query or {}), "page_size": page_size or operation.max_page_size}
+        fixed = {**(query or {}), "page_size": page_size or operation.usual_page_size}
 
         async def fetch(token: str) -> Page[T]:
             answer = await self.call(operation, path=path, query={**fixed, "next_page_token": token or None})

@@ -211,8 +211,14 @@ def test_participant_needs_a_name() -> None:
         Participant(display_name="")
     with pytest.raises(InvalidArgument, match="start_time_in_recording"):
         TimelineItem(start_time_in_recording=" ", participants=[])
-    with pytest.raises(InvalidArgument, match="at most 200"):
-        TimelineItem(start_time_in_recording="1", participants=PEOPLE)
+    with pytest.raises(InvalidArgument, match="at most 50 items, not 51"):
+        TimelineItem(start_time_in_recording="1", participants=[Participant(display_name="a")] * 51)
+    assert len(
+        TimelineItem(start_time_in_recording="1", participants=[Participant(display_name="a")] * 50).participants
+    )
+    for people in ("somebody", 5, None, {"display_name": "a"}):
+        with pytest.raises(InvalidArgument, match="participants must be a list"):
+            TimelineItem(start_time_in_recording="1", participants=people)  # type: ignore[arg-type]
 
 
 async def test_refused_address_is_not_repeated(conversations: Conversations) -> None:
@@ -238,11 +244,17 @@ async def test_add_recording_by_link(conversations: Conversations, caller: Recor
     assert caller.body == {"recording_link": "https://zoom.us/rec/share/x"}
 
 
+async def test_add_recording_by_both(conversations: Conversations, caller: RecordingCaller) -> None:
+    """Both names may be given: the service goes by the link."""
+    both = {"meeting_uuid": "a", "recording_link": "https://zoom.us/rec/share/x"}
+    await conversations.add_recording("u", **both)
+    assert caller.body == both
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         {},
-        {"meeting_uuid": "a", "recording_link": "https://zoom.us/rec/share/x"},
         {"meeting_uuid": ""},
         {"meeting_uuid": None},
         {"recording_link": "zoom.us/rec/share/x"},
@@ -253,7 +265,7 @@ async def test_add_recording_by_link(conversations: Conversations, caller: Recor
 async def test_add_recording_refuses(
     conversations: Conversations, caller: RecordingCaller, arguments: dict[str, Any]
 ) -> None:
-    """Both, neither or a blank name of a recording is refused before anything is sent."""
+    """No name of a recording, or a blank one, is refused before anything is sent."""
     with pytest.raises(InvalidArgument):
         await conversations.add_recording(**{"user_id": "u", **arguments})
     assert not caller.requests

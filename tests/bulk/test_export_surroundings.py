@@ -158,7 +158,7 @@ async def test_what_parquet_cannot_hold_is_told(tmp_path: Path) -> None:
         await zra.export(tmp_path, streams="conversations")
     segment = tmp_path / "conversations-00001.jsonl"
     line = segment.read_bytes()
-    segment.write_bytes(line.replace(b'"duration":', b'"duration":99999999999999999999', 1))
+    segment.write_bytes(line.replace(b'"meeting_id":', b'"meeting_id":99999999999999999999', 1))
     with closing(sqlite3.connect(tmp_path / "ledger.sqlite", isolation_level=None)) as connection:
         connection.execute("UPDATE segment SET bytes = ? WHERE stream = 'conversations'", (segment.stat().st_size,))
     with pytest.raises(errors.LedgerError, match=r"conversations\.parquet cannot be written"):

@@ -95,7 +95,7 @@ class Unreadable:
         (IngestItem("x" * 501, b"x", file_name="a.mp4", conversation=fields(0)), "500 characters"),
         (IngestItem("a", b"x", file_name="a.mp4", conversation=7), "mapping"),  # type: ignore[arg-type]
         (IngestItem("a", io.StringIO("x"), file_name="a.mp4", conversation=fields(0)), "text"),  # type: ignore[arg-type]
-        (CloudRecording("a", "me"), "exactly one"),
+        (CloudRecording("a", "me"), "give recording_link or meeting_uuid"),
         (CloudRecording("a", " ", meeting_uuid="m"), "user_id"),
         (CloudRecording("a", "me", recording_link="ftp://x/y"), "http"),
     ],

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.api.conftest import RecordingCaller
-from tests.contract.corrections import ARGUMENTS, EXCLUSIVE
+from tests.contract.corrections import ARGUMENTS, EXCLUSIVE, ONE_OF
 from tests.contract.reference import Documented, Schema
 from tests.contract.shapes import atoms
 from zra_async.core import wire
@@ -97,7 +97,7 @@ def minimal(operation: Documented, **chosen: Any) -> dict[str, Any]:
             arguments[name] = _MINIMAL.get(name, f"{name}-1")
     if name_of(operation).endswith("import_records"):
         arguments["records"] = operation.body_example["data"]
-    exclusive = EXCLUSIVE.get(name_of(operation), ())
+    exclusive = {**EXCLUSIVE, **ONE_OF}.get(name_of(operation), ())
     if exclusive and not chosen.keys() & set(exclusive):
         arguments[exclusive[0]] = "https://example.com/1"
     return {**arguments, **_ALSO.get(name_of(operation), {}), **chosen}

@@ -47,11 +47,28 @@ REQUIRED_HERE: Mapping[tuple[str, str], str] = {
     ("files.upload_events", "part_number"): "a receipt without its number completes nothing",
 }
 
+#: fields that are documented as integers and read as numbers: a fraction in an amount, a score or a measure is no
+#: mistake, and must not be cut
+MEASURES: Mapping[str, str] = {
+    "deal_amount": "an amount of money; its filter min_deal_amount is documented with a fraction",
+    "duration": "minutes",
+    "duration_sec": "seconds",
+    "engagement_score": "a score; others are documented as numbers",
+    "filler_words_count": "a rate per minute",
+    "sentiment_score": "a score; others are documented as numbers",
+    "time_in_stage": "days",
+    "time_s": "seconds from the start of the recording",
+}
+
 #: arguments that exclude each other although the reference lists them side by side: exactly one is sent
 EXCLUSIVE: Mapping[str, tuple[str, ...]] = {
     "conversations.add": ("file_id", "download_url"),
-    "conversations.add_recording": ("meeting_uuid", "recording_link"),
     "deals.delete_activity": ("conversation_id", "message_id"),
+}
+
+#: arguments of which one at least is needed although the reference marks all of them as optional
+ONE_OF: Mapping[str, tuple[str, ...]] = {
+    "conversations.add_recording": ("meeting_uuid", "recording_link"),  # where both come, the service goes by the link
 }
 
 #: arguments that are no field of the reference

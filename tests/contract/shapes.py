@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UnsetType, inspect
 
-from tests.contract.corrections import PLACEHOLDERS
+from tests.contract.corrections import MEASURES, PLACEHOLDERS
 from tests.contract.reference import Place, Schema, spelled
 
 INSTANT = "2025-01-02T03:04:05Z"
@@ -20,7 +20,7 @@ DAY = "2025-01-02"
 _SCALARS: dict[str, tuple[type, ...]] = {
     "string": (inspect.StrType, inspect.EnumType, inspect.LiteralType, inspect.DateTimeType, inspect.DateType),
     "integer": (inspect.IntType,),
-    "number": (inspect.FloatType,),
+    "number": (),
     "boolean": (inspect.BoolType,),
 }
 _FORMATS: dict[str, type] = {"date-time": inspect.DateTimeType, "date": inspect.DateType}
@@ -50,6 +50,9 @@ def _problems(schema: Schema, info: Any, place: Place, exact: bool, retyped: dic
             yield f"{where}: an object is held by {named(info)}"
         else:
             yield from _field_problems(schema, info, place, exact, retyped)
+    elif is_number(info):
+        if kind != "number" and not (kind == "integer" and place[-1] in MEASURES):
+            yield f"{where}: {kind} is held by a number with a fraction"
     elif not isinstance(info, _SCALARS[kind]):
         yield f"{where}: {kind} is held by {named(info)}"
     elif schema.get("format") in _FORMATS and not isinstance(info, _FORMATS[schema["format"]]):
@@ -88,9 +91,14 @@ def _enum_problems(schema: Schema, info: Any, where: str, exact: bool) -> Iterat
 def present(info: Any) -> Any:
     """The type of a value that is there: without None and without UNSET."""
     if isinstance(info, inspect.UnionType):
-        rest = [t for t in info.types if not isinstance(t, inspect.NoneType)]
-        return rest[0] if len(rest) == 1 else info
+        rest = tuple(t for t in info.types if not isinstance(t, inspect.NoneType))
+        return rest[0] if len(rest) == 1 else inspect.UnionType(rest)
     return info
+
+
+def is_number(info: Any) -> bool:
+    """Whether values of this type are whole numbers or fractions, each as it was sent."""
+    return isinstance(info, inspect.UnionType) and {type(t) for t in info.types} == {inspect.IntType, inspect.FloatType}
 
 
 def named(info: Any) -> str:

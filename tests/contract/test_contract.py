@@ -79,6 +79,8 @@ def test_pagination(operation: Documented) -> None:
     if isinstance(row, ListOperation):
         size = operation.query["page_size"]
         assert (row.min_page_size, row.max_page_size) == (size.get("minimum", 1), size.get("maximum", 300))
+        # the largest documented size is asked for; where none is documented, the default of the service
+        assert row.usual_page_size == size.get("maximum", size["default"])
 
 
 @each_operation
@@ -203,7 +205,8 @@ def test_corrections_are_needed() -> None:
     parameters = {(name_of(o), name): p["required"] for o in DOCUMENTED for name, p in o.query.items()}
     optional = {key for key, needed in {**fields, **parameters}.items() if not needed}
     assert corrections.REQUIRED_HERE.keys() <= optional
-    assert {(name, field) for name, group in corrections.EXCLUSIVE.items() for field in group} <= optional
+    groups = {**corrections.EXCLUSIVE, **corrections.ONE_OF}
+    assert {(name, field) for name, group in groups.items() for field in group} <= optional
     assert corrections.ARGUMENTS.keys() <= {name for _, name in {**fields, **parameters}}
     answers = {
         (name_of(operation), place[-1]): schema
@@ -212,6 +215,8 @@ def test_corrections_are_needed() -> None:
         for place, schema in places(operation.answer)
     }
     assert all(answers[key]["type"] != kind for key, (kind, _) in corrections.ANSWER_TYPES.items())
+    integers = {place for (_, place), schema in answers.items() if schema["type"] == "integer"}
+    assert corrections.MEASURES.keys() <= integers
     assert corrections.PLACEHOLDERS.keys() <= {value for s in answers.values() for value in s.get("enum", ())}
     assert all(value in str(DOCUMENTED) for value in corrections.NO_VALUES)
     assert {name for name, _ in corrections.EXTRA_ARGUMENTS} <= OPERATIONS.keys()

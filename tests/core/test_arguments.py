@@ -10,8 +10,8 @@ import pytest
 
 from tests.core.rows import row
 from zra_async import errors
-from zra_async.api import resource
-from zra_async.api.resource import Record
+from zra_async.api import arguments, resource
+from zra_async.api.schema import Record
 
 LATEST = datetime.max.replace(tzinfo=timezone(timedelta(hours=-9)))
 
@@ -27,7 +27,7 @@ def test_times_that_have_no_utc_form_are_refused() -> None:
     with pytest.raises(errors.InvalidArgument, match=r"at .* out of range"):
         Dated(at=LATEST)
     with pytest.raises(errors.InvalidArgument, match=r"from_ .* out of range"):
-        resource.period(LATEST, None)
+        arguments.build_period(LATEST, None)
 
 
 def test_times_of_a_record_are_whole_seconds_of_utc() -> None:

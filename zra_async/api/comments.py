@@ -6,13 +6,23 @@ from collections.abc import Sequence
 
 from msgspec import UNSET, UnsetType
 
-from zra_async.api.checks import path, texts, texts_in
-from zra_async.api.resource import Instant, Model, Resource, sent
+from zra_async.api.arguments import Checks, build_body, build_path, check_flag, check_text, check_texts_up_to
+from zra_async.api.resource import Resource
+from zra_async.api.schema import Instant, Model
 from zra_async.core.operation import Label, ListOperation, Operation
 from zra_async.core.pages import Pages
 from zra_async.errors import InvalidArgument
 
 MAX_MENTIONS = 50
+
+_FIELDS: Checks = {
+    "comment": check_text,
+    "mention_user_ids": check_texts_up_to(MAX_MENTIONS),
+    "mention_team_ids": check_texts_up_to(MAX_MENTIONS),
+    "is_private": check_flag,
+    "parent_comment_id": check_text,
+    "time_in_recording": check_text,
+}
 
 
 class MentionedUser(Model, frozen=True, kw_only=True):
@@ -113,7 +123,7 @@ class Comments(Resource):
         ``page_size`` is 1–300, by default 300; ``cursor`` resumes an earlier list. Raises `NotFound` (1005) for an
         unknown conversation. Label MEDIUM, ``GET /zra/conversations/{conversationId}/comments``.
         """
-        return self._list(LIST, path(conversation_id=conversation_id), page_size=page_size, cursor=cursor)
+        return self._list(LIST, build_path(conversation_id=conversation_id), page_size=page_size, cursor=cursor)
 
     async def add(
         self,
@@ -133,15 +143,17 @@ class Comments(Resource):
         `AmbiguousWrite` when the answer was lost: it is never repeated. Label MEDIUM,
         ``POST /zra/conversations/{conversationId}/comments``.
         """
-        texts(comment=comment, parent_comment_id=parent_comment_id, time_in_recording=time_in_recording)
-        body = sent(
+        where = build_path(conversation_id=conversation_id)
+        body = build_body(
+            _FIELDS,
             comment=comment,
+            mention_user_ids=mention_user_ids,
+            mention_team_ids=mention_team_ids,
             is_private=is_private,
             parent_comment_id=parent_comment_id,
             time_in_recording=time_in_recording,
-            **_mentions(mention_user_ids, mention_team_ids),
         )
-        return await self._call(ADD, path(conversation_id=conversation_id), body=body)
+        return await self._call(ADD, where, body=body)
 
     async def update(
         self,
@@ -159,12 +171,17 @@ class Comments(Resource):
         `BadRequest` (1001) for a refused field and `NotFound` (1005) for an unknown conversation or comment. Label
         MEDIUM, ``PATCH /zra/conversations/{conversationId}/comments/{commentId}``.
         """
-        texts(comment=comment, time_in_recording=time_in_recording)
-        mentions = _mentions(mention_user_ids, mention_team_ids)
-        body = sent(comment=comment, time_in_recording=time_in_recording, **mentions)
+        where = build_path(conversation_id=conversation_id, comment_id=comment_id)
+        body = build_body(
+            _FIELDS,
+            comment=comment,
+            mention_user_ids=mention_user_ids,
+            mention_team_ids=mention_team_ids,
+            time_in_recording=time_in_recording,
+        )
         if not body:
             raise InvalidArgument("comments.update: give at least one field to change")
-        await self._call(UPDATE, path(conversation_id=conversation_id, comment_id=comment_id), body=body)
+        await self._call(UPDATE, where, body=body)
 
     async def delete(self, conversation_id: str, comment_id: str) -> None:
         """Delete a comment.
@@ -172,13 +189,7 @@ class Comments(Resource):
         Raises `NotFound` (1005) for an unknown conversation or comment and `BadRequest` (1001) for a refused id.
         Label MEDIUM, ``DELETE /zra/conversations/{conversationId}/comments/{commentId}``.
         """
-        await self._call(DELETE, path(conversation_id=conversation_id, comment_id=comment_id))
-
-
-def _mentions(users: Sequence[str] | UnsetType, teams: Sequence[str] | UnsetType) -> dict[str, object]:
-    texts_in("mention_user_ids", users, MAX_MENTIONS)
-    texts_in("mention_team_ids", teams, MAX_MENTIONS)
-    return {"mention_user_ids": users, "mention_team_ids": teams}
+        await self._call(DELETE, build_path(conversation_id=conversation_id, comment_id=comment_id))
 
 
 OPERATIONS = (LIST, ADD, UPDATE, DELETE)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
-
-from zra_async.api.checks import path
+from zra_async.api.arguments import build_path, check_literal
 from zra_async.api.content_models import (
     AnalysisType,
     ContentAnalysis,
@@ -15,7 +13,7 @@ from zra_async.api.content_models import (
     SpeakerPage,
 )
 from zra_async.api.merge import Interactions, merge_analysis, merge_speakers
-from zra_async.api.resource import Resource, filled, one_of
+from zra_async.api.resource import Resource
 from zra_async.core.operation import Label, ListOperation
 from zra_async.core.pages import Pages
 
@@ -62,6 +60,10 @@ SCORECARDS = ListOperation(
 )
 
 
+_ANALYSIS_TYPE = check_literal(AnalysisType)
+_LEGACY_ANALYSIS_TYPE = check_literal(LegacyAnalysisType)
+
+
 class ConversationContent(Resource):
     """The part of ``zra.conversations`` that reads what a conversation holds."""
 
@@ -83,7 +85,7 @@ class ConversationContent(Resource):
         query = self._analysis_query(analysis_type)
         return self._list(
             CONTENT_ANALYSIS,
-            path(conversation_id=conversation_id),
+            build_path(conversation_id=conversation_id),
             query=query,
             page_size=page_size,
             cursor=cursor,
@@ -96,7 +98,7 @@ class ConversationContent(Resource):
         `content_analysis`; each page counts as one call.
         """
         query = self._analysis_query(analysis_type)
-        pages = self._list(CONTENT_ANALYSIS, path(conversation_id=conversation_id), query=query)
+        pages = self._list(CONTENT_ANALYSIS, build_path(conversation_id=conversation_id), query=query)
         return merge_analysis([page async for page in pages])
 
     def interactions(self, conversation_id: str, *, page_size: int | None = None, cursor: str = "") -> Pages[Speaker]:
@@ -106,7 +108,7 @@ class ConversationContent(Resource):
         Raises `NotFound` (1005) for an unknown conversation and `BadRequest` (1001) for a refused parameter. Label
         MEDIUM, ``GET /zra/conversations/{conversationId}/interactions``.
         """
-        return self._list(INTERACTIONS, path(conversation_id=conversation_id), page_size=page_size, cursor=cursor)
+        return self._list(INTERACTIONS, build_path(conversation_id=conversation_id), page_size=page_size, cursor=cursor)
 
     async def merged_interactions(self, conversation_id: str) -> Interactions:
         """Read all pages of `interactions` and join them: each speaker once, their utterances in order.
@@ -114,7 +116,7 @@ class ConversationContent(Resource):
         ``.transcript`` of the result is the conversation itself, utterance by utterance. Errors and label are those
         of `interactions`; each page counts as one call.
         """
-        pages = self._list(INTERACTIONS, path(conversation_id=conversation_id))
+        pages = self._list(INTERACTIONS, build_path(conversation_id=conversation_id))
         return merge_speakers([speaker async for speaker in pages])
 
     def scorecards(self, conversation_id: str, *, page_size: int | None = None, cursor: str = "") -> Pages[Scorecard]:
@@ -124,12 +126,11 @@ class ConversationContent(Resource):
         unknown conversation and `BadRequest` (1001) for a refused parameter. Label MEDIUM,
         ``GET /zra/conversations/{conversationId}/scorecards``.
         """
-        return self._list(SCORECARDS, path(conversation_id=conversation_id), page_size=page_size, cursor=cursor)
+        return self._list(SCORECARDS, build_path(conversation_id=conversation_id), page_size=page_size, cursor=cursor)
 
     def _analysis_query(self, analysis_type: AnalysisType) -> dict[str, object]:
-        allowed = get_args(LegacyAnalysisType if self._legacy else AnalysisType)
-        one_of("analysis_type", filled("analysis_type", analysis_type), allowed)
-        return {"analysis_type": analysis_type}
+        check = _LEGACY_ANALYSIS_TYPE if self._legacy else _ANALYSIS_TYPE
+        return {"analysis_type": check("analysis_type", analysis_type)}
 
 
 OPERATIONS = (CONTENT_ANALYSIS, INTERACTIONS, SCORECARDS)

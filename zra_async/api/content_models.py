@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from zra_async.api.conversation_models import ParticipantType
-from zra_async.api.resource import Instant, Model, OpenEnum
+from zra_async.api.schema import Instant, Model, Number, OpenEnum
 
 AnalysisType = Literal[
     "topics", "nextSteps", "engagingQuestions", "indicators", "smartChapters", "dealMemo", "playbooks", "all"
@@ -81,7 +81,7 @@ class PlaybookSource(Model, frozen=True, kw_only=True):
     text: str | None = None
     start_time: str | None = None
     end_time: str | None = None
-    time_s: int | None = None
+    time_s: Number | None = None
 
 
 class PlaybookAnswer(Model, frozen=True, kw_only=True):
@@ -145,11 +145,11 @@ class SpeakerMetrics(Model, frozen=True, kw_only=True):
     `filler_words` and `talk_speed` are per minute, `longest_monolog` and `patience` in seconds.
     """
 
-    talk_to_listen_ratio: float | None = None
-    longest_monolog: float | None = None
-    talk_speed: float | None = None
-    filler_words: float | None = None
-    patience: float | None = None
+    talk_to_listen_ratio: Number | None = None
+    longest_monolog: Number | None = None
+    talk_speed: Number | None = None
+    filler_words: Number | None = None
+    patience: Number | None = None
 
 
 class Speaker(Model, frozen=True, kw_only=True):
@@ -198,7 +198,7 @@ class ScorecardQuestion(Model, frozen=True, kw_only=True):
     question_comment: str | None = None
     answer: str | None = None
     justification: str | None = None
-    score: float | None = None
+    score: Number | None = None
     scale: Scale | None = None
 
 
@@ -208,7 +208,7 @@ class Scorecard(Model, frozen=True, kw_only=True):
     scorecard_id: str = ""
     scorecard_name: str | None = None
     scorecard_description: str | None = None
-    average_score: float | None = None
+    average_score: Number | None = None
     rate_time: Instant | None = None
     rater: Rater | None = None
     scorecard_questions: tuple[ScorecardQuestion, ...] = ()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from zra_async.api.resource import Instant, Model, OpenEnum, Record, at_most, filled
+from zra_async.api.arguments import check_many, check_text
+from zra_async.api.schema import Instant, Model, Number, OpenEnum, Record
 
 ConversationType = Literal["meeting", "phone"]
 ListedType = Literal["all", "meeting", "phone"]
@@ -17,6 +18,7 @@ CalloutType = Literal["engagingQuestions", "nextSteps"]
 PrimaryLanguage = Literal["en", "es", "fr", "de", "it", "zh", "ru", "uk", "ja", "ko", "vi", "pt", "nl", "hi"]
 
 MAX_PARTICIPANTS = 200
+MAX_SPEAKERS = 50
 _LINKS = frozenset({"downloadUrl", "recording_download_url"})
 
 
@@ -44,13 +46,13 @@ class Conversation(Model, frozen=True, kw_only=True):
     meeting_start_time: Instant | None = None
     iq_processed_time: Instant | None = None
     processing_analysis: bool | None = None
-    duration: int | None = None
-    duration_sec: int | None = None
-    engagement_score: int | None = None
-    sentiment_score: int | None = None
+    duration: Number | None = None
+    duration_sec: Number | None = None
+    engagement_score: Number | None = None
+    sentiment_score: Number | None = None
     engaging_questions_count: int | None = None
     next_steps_count: int | None = None
-    filler_words_count: int | None = None  #: per minute
+    filler_words_count: Number | None = None  #: per minute
 
 
 class ConversationPage(Model, frozen=True, kw_only=True):
@@ -126,10 +128,10 @@ class ConversationDetail(Model, frozen=True, kw_only=True):
     meeting_start_time: Instant | None = None
     start_time: Instant | None = None
     iq_processed_time: Instant | None = None
-    duration: int | None = None
-    duration_sec: int | None = None
-    engagement_score: int | None = None
-    sentiment_score: int | None = None
+    duration: Number | None = None
+    duration_sec: Number | None = None
+    engagement_score: Number | None = None
+    sentiment_score: Number | None = None
     calendar_client: str | None = None
     event_id: str | None = None
     deal: ConversationDeal | None = None
@@ -156,11 +158,15 @@ class ConversationDetail(Model, frozen=True, kw_only=True):
 class AddedConversation(Model, frozen=True, kw_only=True):
     """A conversation that was added; its analysis begins later."""
 
+    ESSENTIAL: ClassVar[frozenset[str]] = frozenset({"conversation_id"})
+
     conversation_id: str = ""
 
 
 class AddedRecording(Model, frozen=True, kw_only=True):
     """The meeting whose recording was added."""
+
+    ESSENTIAL: ClassVar[frozenset[str]] = frozenset({"meeting_uuid"})
 
     meeting_uuid: str = ""
 
@@ -176,16 +182,16 @@ class Participant(Record, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        filled("display_name", self.display_name)
+        check_text("display_name", self.display_name)
 
 
 class TimelineItem(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who speaks from a position in the recording on, such as ``00:00:01.910``."""
+    """The people (at most 50) who speak from a position in the recording on, such as ``00:00:01.910``."""
 
     start_time_in_recording: str
     participants: Sequence[Participant]
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        filled("start_time_in_recording", self.start_time_in_recording)
-        at_most("participants", self.participants, MAX_PARTICIPANTS)
+        check_text("start_time_in_recording", self.start_time_in_recording)
+        msgspec.structs.force_setattr(self, "participants", check_many("participants", self.participants, MAX_SPEAKERS))

@@ -4,12 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import get_args
+from typing import Any
 
 from msgspec import UNSET, UnsetType
 
 from zra_async.api import content
-from zra_async.api.checks import filters, path, records, texts, web_address
+from zra_async.api.arguments import (
+    Checks,
+    build_body,
+    build_path,
+    build_period,
+    build_query,
+    check_exactly_one,
+    check_flag,
+    check_literal,
+    check_records,
+    check_text,
+    check_time,
+    check_web_address,
+)
 from zra_async.api.content import READERS, ConversationContent
 from zra_async.api.conversation_models import (
     MAX_PARTICIPANTS,
@@ -26,7 +39,6 @@ from zra_async.api.conversation_models import (
     PrimaryLanguage,
     TimelineItem,
 )
-from zra_async.api.resource import exactly_one, filled, one_of, period, sent, whole_seconds
 from zra_async.core.operation import Label, ListOperation, Operation
 from zra_async.core.pages import Pages
 from zra_async.errors import InvalidArgument
@@ -108,6 +120,35 @@ UPDATE_HOST = Operation(
 )
 
 
+_FILTERS: Checks = {
+    "host_id": check_text,
+    "participant_id": check_text,
+    "team_id": check_text,
+    "deal_id": check_text,
+    "period_type": check_literal(PeriodType),
+    "conversation_type": check_literal(ListedType),
+    "callout_type": check_literal(CalloutType),
+    "indicator_id": check_text,
+    "mentioned_topic_id": check_text,
+    "scored": check_flag,
+}
+_ADDED: Checks = {
+    "conversation_type": check_literal(ConversationType),
+    "meeting_start_time": check_time,
+    "meeting_end_time": check_time,
+    "file_id": check_text,
+    "download_url": check_web_address,
+    "conversation_topic": check_text,
+    "host_id": check_text,
+    "deal_id": check_text,
+    "participants": check_records(Participant, MAX_PARTICIPANTS),
+    "timeline": check_records(TimelineItem, MAX_TIMELINE),
+    "primary_language": check_literal(PrimaryLanguage),
+    "timezone": check_text,
+}
+_RECORDING: Checks = {"meeting_uuid": check_text, "recording_link": check_web_address}
+
+
 class Conversations(ConversationContent):
     """``zra.conversations``: list, add, read and delete conversations, and read what they hold."""
 
@@ -137,10 +178,8 @@ class Conversations(ConversationContent):
         refused period and `NotFound` (1005) for an unknown team, deal or user. Label MEDIUM,
         ``GET /zra/conversations``.
         """
-        one_of("period_type", period_type, get_args(PeriodType))
-        one_of("conversation_type", conversation_type, get_args(ListedType))
-        one_of("callout_type", callout_type, get_args(CalloutType))
-        query = filters(
+        query = build_query(
+            _FILTERS,
             host_id=host_id,
             participant_id=participant_id,
             team_id=team_id,
@@ -152,7 +191,7 @@ class Conversations(ConversationContent):
             mentioned_topic_id=mentioned_topic_id,
             scored=scored,
         )
-        return self._list(LIST, query={**query, **period(from_, to)}, page_size=page_size, cursor=cursor)
+        return self._list(LIST, query=query | build_period(from_, to), page_size=page_size, cursor=cursor)
 
     async def add(
         self,
@@ -178,27 +217,23 @@ class Conversations(ConversationContent):
         `NotFound` (1005) for an unknown file, and `AmbiguousWrite` when the answer was lost: it is never repeated.
         Label MEDIUM, ``POST /zra/conversations``.
         """
-        exactly_one(file_id=file_id, download_url=download_url)
-        one_of("conversation_type", filled("conversation_type", conversation_type), get_args(ConversationType))
-        one_of("primary_language", primary_language, get_args(PrimaryLanguage))
-        web_address("download_url", download_url)
-        optional = {
-            "file_id": file_id,
-            "conversation_topic": conversation_topic,
-            "host_id": host_id,
-            "deal_id": deal_id,
-            "primary_language": primary_language,
-            "timezone": timezone,
-        }
-        texts(**optional)
-        body = sent(
+        check_exactly_one(file_id=file_id, download_url=download_url)
+        body = build_body(
+            _ADDED,
             conversation_type=conversation_type,
+            meeting_start_time=meeting_start_time,
+            file_id=file_id,
             download_url=download_url,
-            participants=records("participants", participants, Participant, MAX_PARTICIPANTS),
-            timeline=records("timeline", timeline, TimelineItem, MAX_TIMELINE),
-            **_meeting_times(meeting_start_time, meeting_end_time),
-            **optional,
+            meeting_end_time=meeting_end_time,
+            conversation_topic=conversation_topic,
+            host_id=host_id,
+            deal_id=deal_id,
+            participants=participants,
+            timeline=timeline,
+            primary_language=primary_language,
+            timezone=timezone,
         )
+        _check_order(body)
         return await self._call(ADD, body=body)
 
     async def add_recording(
@@ -210,17 +245,18 @@ class Conversations(ConversationContent):
     ) -> AddedRecording:
         """Add a conversation from a cloud recording that a user has hosted.
 
-        Name it by exactly one of ``meeting_uuid`` and ``recording_link``, the recording's share or play link. Raises
+        Name it by ``recording_link``, its share or play link, or by ``meeting_uuid``; where both are given and name
+        different meetings, the service goes by the link. Raises
         `BadRequest` (3300, 3314, 3315, 3317–3320, 5333) for a recording that cannot be added, `PermissionDenied`
         (3313, 1004) when the user is not its host, `NotFound` (1005, 3316) for an unknown user or meeting, and
         `AmbiguousWrite` when the answer was lost: it is never repeated. Label MEDIUM,
         ``POST /zra/users/{userId}/conversations``.
         """
-        exactly_one(meeting_uuid=meeting_uuid, recording_link=recording_link)
-        texts(meeting_uuid=meeting_uuid)
-        web_address("recording_link", recording_link)
-        body = sent(meeting_uuid=meeting_uuid, recording_link=recording_link)
-        return await self._call(ADD_RECORDING, path(user_id=user_id), body=body)
+        where = build_path(user_id=user_id)
+        body = build_body(_RECORDING, meeting_uuid=meeting_uuid, recording_link=recording_link)
+        if not body:
+            raise InvalidArgument("give recording_link or meeting_uuid: no recording was named")
+        return await self._call(ADD_RECORDING, where, body=body)
 
     async def get(self, conversation_id: str) -> ConversationDetail:
         """Read one conversation: its scores, participants, views, moments, deal and download link.
@@ -228,14 +264,14 @@ class Conversations(ConversationContent):
         Raises `NotFound` (1005) for an unknown conversation and `PermissionDenied` (1004) for one that the user may
         not see. Label LIGHT, ``GET /zra/conversations/{conversationId}``.
         """
-        return await self._call(GET, path(conversation_id=conversation_id))
+        return await self._call(GET, build_path(conversation_id=conversation_id))
 
     async def download_link(self, conversation_id: str) -> str | None:
         """Fetch a fresh link to the recording, good for one hour; None when there is none. Treat it like a password.
 
         Errors, label and operation are those of `get`.
         """
-        return (await self._call(GET, path(conversation_id=conversation_id))).download_link
+        return (await self._call(GET, build_path(conversation_id=conversation_id))).download_link
 
     async def delete(self, conversation_id: str) -> None:
         """Delete a conversation for good.
@@ -243,7 +279,7 @@ class Conversations(ConversationContent):
         Raises `NotFound` (1005) for an unknown conversation, `PermissionDenied` (5004) for one that is still being
         analysed and `BadRequest` (300) for a malformed id. Label LIGHT, ``DELETE /zra/conversations/{conversationId}``.
         """
-        await self._call(DELETE, path(conversation_id=conversation_id))
+        await self._call(DELETE, build_path(conversation_id=conversation_id))
 
     async def update_host(self, conversation_id: str, *, new_host_id: str) -> None:
         """Give a conversation another host, by user id or email address.
@@ -251,18 +287,14 @@ class Conversations(ConversationContent):
         Raises `BadRequest` (1006) for a user without a licence, `NotFound` (1005, 2001) for an unknown user or
         conversation. Label MEDIUM, ``PATCH /zra/conversations/{conversationId}/update_host``.
         """
-        body = {"new_host_id": filled("new_host_id", new_host_id)}
-        await self._call(UPDATE_HOST, path(conversation_id=conversation_id), body=body)
+        where = build_path(conversation_id=conversation_id)
+        await self._call(UPDATE_HOST, where, body={"new_host_id": check_text("new_host_id", new_host_id)})
 
 
-def _meeting_times(start: datetime, end: datetime | UnsetType) -> dict[str, object]:
-    begin = whole_seconds("meeting_start_time", start)
-    if isinstance(end, UnsetType):
-        return {"meeting_start_time": begin}
-    finish = whole_seconds("meeting_end_time", end)
-    if finish < begin:
-        raise InvalidArgument(f"meeting_end_time ({finish.isoformat()}) lies before meeting_start_time")
-    return {"meeting_start_time": begin, "meeting_end_time": finish}
+def _check_order(body: Mapping[str, Any]) -> None:
+    start, end = body["meeting_start_time"], body.get("meeting_end_time")
+    if end is not None and end < start:
+        raise InvalidArgument(f"meeting_end_time ({end.isoformat()}) lies before meeting_start_time")
 
 
 OPERATIONS = (LIST, ADD, ADD_RECORDING, GET, DELETE, UPDATE_HOST, *content.OPERATIONS)

@@ -9,14 +9,26 @@ from typing import get_args
 from msgspec import UNSET, UnsetType
 
 from zra_async.api import crm_imports
-from zra_async.api.checks import path, texts
+from zra_async.api.arguments import (
+    Check,
+    Checks,
+    build_body,
+    build_path,
+    build_records,
+    check_flag,
+    check_pattern,
+    check_text,
+    check_text_up_to,
+)
 from zra_async.api.crm_imports import Accounts, Contacts, Deals, Leads
 from zra_async.api.crm_models import Registration, Task
 from zra_async.api.crm_records import DealStage, StageTypeName
-from zra_async.api.resource import Resource, matching, sent
-from zra_async.api.typed import typed
+from zra_async.api.resource import Resource
 from zra_async.core.operation import Label, Operation
 from zra_async.errors import InvalidArgument
+
+MAX_STAGES = 50
+MAX_NAME = 100
 
 _READ = ("iq_crm:read:admin",)
 _WRITE = ("iq_crm:write:admin",)
@@ -100,21 +112,23 @@ class Crm(Resource):
     ) -> Registration:
         """Connect a CRM, named by ``crm_type``: 1–16 letters, digits and ``_``, a letter first.
 
-        The stages need names of their own, and at least one of each type: OPEN (the default), CLOSED_WON and
-        CLOSED_LOST. ``crm_name`` is by default the type, ``currency_type`` USD. A URL pattern is http(s) and holds
-        ``{id}`` where the CRM id goes. Raises `BadRequest`, and `Conflict` when a CRM is connected already. Label
-        HEAVY, ``POST /zra/crm/settings``.
+        The 3–50 stages need names of their own, and at least one of each type: OPEN (the default), CLOSED_WON and
+        CLOSED_LOST. ``crm_name`` has at most 100 characters and is by default the type, ``currency_type`` USD. A URL
+        pattern is http(s) and holds ``{id}`` where the CRM id goes. Raises `BadRequest`, and `Conflict` when a CRM is
+        connected already. Label HEAVY, ``POST /zra/crm/settings``.
         """
-        matching("crm_type", crm_type, "[A-Za-z][A-Za-z0-9_]{0,15}", "1–16 letters, digits or _, a letter first")
-        texts(crm_name=crm_name, currency_type=currency_type)
-        patterns = _url_patterns(
+        body = build_body(
+            _REGISTRATION,
+            crm_type=crm_type,
+            deal_stages=deal_stages,
+            crm_name=crm_name,
+            currency_type=currency_type,
             url_pattern_account=url_pattern_account,
             url_pattern_contact=url_pattern_contact,
             url_pattern_deal=url_pattern_deal,
             url_pattern_lead=url_pattern_lead,
         )
-        body = {"crm_type": crm_type, "deal_stages": _checked_stages(deal_stages), **patterns}
-        return await self._call(REGISTER, body=body | sent(crm_name=crm_name, currency_type=currency_type))
+        return await self._call(REGISTER, body=body)
 
     async def registration(self) -> Registration:
         """Fetch the registration of the CRM that is connected now.
@@ -128,38 +142,46 @@ class Crm(Resource):
 
         Raises `NotFound` when none is connected. Label HEAVY, ``DELETE /zra/crm/settings``.
         """
-        if remove_all is not True and remove_all is not False:
-            raise InvalidArgument(f"remove_all must be True or False, not {remove_all!r}")
-        await self._call(UNREGISTER, query={"remove_all": remove_all})
+        await self._call(UNREGISTER, query={"remove_all": check_flag("remove_all", remove_all)})
 
     async def task(self, task_id: str) -> Task:
         """Fetch how an import stands: its status, its counts and, once it has ended, the records that failed.
 
         Raises `NotFound` when the task is unknown or too old. Label LIGHT, ``GET /zra/crm/tasks/{taskId}``.
         """
-        return await self._call(TASK, path(task_id=task_id))
+        return await self._call(TASK, build_path(task_id=task_id))
 
 
-def _url_patterns(**patterns: str | UnsetType) -> dict[str, object]:
-    given = sent(**patterns)
-    for name, value in given.items():
-        matching(name, str(value), r"https?://\S+", "an http or https address without blanks")
-        if "{id}" not in str(value):
-            raise InvalidArgument(f"{name} must hold {{id}}, where the CRM id goes: {value!r} does not")
-    return given
+def _check_url_pattern(name: str, value: object) -> str:
+    text = _check_address(name, value)
+    if "{id}" not in str(text):
+        raise InvalidArgument(f"{name} must hold {{id}}, where the CRM id goes: {value!r} does not")
+    return str(text)
 
 
-def _checked_stages(deal_stages: Iterable[DealStage | Mapping[str, object]]) -> list[DealStage]:
-    stages = typed("deal_stages", DealStage, deal_stages)
+def _check_stages(name: str, value: object) -> list[DealStage]:
+    stages = build_records(name, DealStage, value, MAX_STAGES)
     names = [stage.stage_name for stage in stages]
-    for name in names:
-        if names.count(name) > 1:
-            raise InvalidArgument(f"deal_stages holds {name!r} more than once")
+    for stage in names:
+        if names.count(stage) > 1:
+            raise InvalidArgument(f"deal_stages holds {stage!r} more than once")
     kinds = {"OPEN" if stage.stage_type is UNSET else stage.stage_type for stage in stages}
     missing = [kind for kind in get_args(StageTypeName) if kind not in kinds]
     if missing:
         raise InvalidArgument(f"deal_stages needs at least one stage of type {' and one of type '.join(missing)}")
     return stages
 
+
+_check_address: Check = check_pattern(r"[Hh][Tt][Tt][Pp][Ss]?://\S+", "an http or https address without blanks")
+_REGISTRATION: Checks = {
+    "crm_type": check_pattern("[A-Za-z][A-Za-z0-9_]{0,15}", "1–16 letters, digits or _, a letter first"),
+    "deal_stages": _check_stages,
+    "crm_name": check_text_up_to(MAX_NAME),
+    "currency_type": check_text,
+    "url_pattern_account": _check_url_pattern,
+    "url_pattern_contact": _check_url_pattern,
+    "url_pattern_deal": _check_url_pattern,
+    "url_pattern_lead": _check_url_pattern,
+}
 
 OPERATIONS = (*crm_imports.OPERATIONS, REGISTER, REGISTRATION, UNREGISTER, TASK)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
+from zra_async.api.arguments import build_records, check_ids
 from zra_async.api.crm_models import (
     CrmAccount,
     CrmAccountList,
@@ -18,8 +19,6 @@ from zra_async.api.crm_models import (
 )
 from zra_async.api.crm_records import AccountRecord, ContactRecord, DealRecord, LeadRecord
 from zra_async.api.resource import Resource, in_pieces
-from zra_async.api.resource import ids as checked_ids
-from zra_async.api.typed import typed
 from zra_async.core.operation import Label, Operation
 
 R = TypeVar("R")
@@ -116,7 +115,7 @@ class _Records(Resource):
     """What accounts, contacts, deals and leads have in common: they are found by their ids, `MAX_IDS` at a time."""
 
     async def _find(self, operation: Operation[R], parameter: str, values: Sequence[str]) -> list[R]:
-        wanted = checked_ids("ids", values)
+        wanted = check_ids("ids", values)
         return await in_pieces(
             operation, wanted, MAX_IDS, lambda piece: self._call(operation, query={parameter: piece})
         )
@@ -141,7 +140,7 @@ class Accounts(_Records):
         record. Raises `Conflict` when no CRM is connected and `PayloadTooLarge`. Label RESOURCE-INTENSIVE,
         ``POST /zra/crm/accounts``.
         """
-        data = typed("records", AccountRecord, records, most=MAX_RECORDS)
+        data = build_records("records", AccountRecord, records, MAX_RECORDS)
         return await self._call(IMPORT_ACCOUNTS, body={"data": data})
 
 
@@ -164,7 +163,7 @@ class Contacts(_Records):
         `Conflict` when no CRM is connected and `PayloadTooLarge`. Label RESOURCE-INTENSIVE,
         ``POST /zra/crm/contacts``.
         """
-        data = typed("records", ContactRecord, records, most=MAX_RECORDS)
+        data = build_records("records", ContactRecord, records, MAX_RECORDS)
         return await self._call(IMPORT_CONTACTS, body={"data": data})
 
 
@@ -187,7 +186,7 @@ class Deals(_Records):
         must be a licensed user. `InvalidArgument` names the index of a bad record. Raises `Conflict` when no CRM is
         connected and `PayloadTooLarge`. Label RESOURCE-INTENSIVE, ``POST /zra/crm/deals``.
         """
-        data = typed("records", DealRecord, records, most=MAX_RECORDS)
+        data = build_records("records", DealRecord, records, MAX_RECORDS)
         return await self._call(IMPORT_DEALS, body={"data": data})
 
 
@@ -209,7 +208,7 @@ class Leads(_Records):
         `InvalidArgument` names the index of a bad record. Raises `Conflict` when no CRM is connected and
         `PayloadTooLarge`. Label RESOURCE-INTENSIVE, ``POST /zra/crm/leads``.
         """
-        data = typed("records", LeadRecord, records, most=MAX_RECORDS)
+        data = build_records("records", LeadRecord, records, MAX_RECORDS)
         return await self._call(IMPORT_LEADS, body={"data": data})
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import ClassVar
 
-from zra_async.api.resource import Instant, Model, OpenEnum
+from zra_async.api.schema import Instant, Model, Number, OpenEnum
 
 
 class StageType(OpenEnum):
@@ -58,6 +59,8 @@ class Registration(Model, frozen=True, kw_only=True):
 class QueuedTask(Model, frozen=True, kw_only=True):
     """An import that was accepted and runs in the background: ask for its `task_id` with ``zra.crm.task``."""
 
+    ESSENTIAL: ClassVar[frozenset[str]] = frozenset({"task_id"})
+
     task_id: str = ""
 
 
@@ -71,6 +74,8 @@ class TaskError(Model, frozen=True, kw_only=True):
 
 class Task(Model, frozen=True, kw_only=True):
     """How an import stands; `errors` come when it has ended."""
+
+    ESSENTIAL: ClassVar[frozenset[str]] = frozenset({"task_status"})
 
     task_id: str = ""
     task_type: TaskType | None = None
@@ -99,7 +104,7 @@ class CrmAccount(Model, frozen=True, kw_only=True):
     domain: str | None = None
     type: str | None = None
     industry: str | None = None
-    annual_revenue: float | None = None
+    annual_revenue: Number | None = None
     employees: int | None = None
     phone: str | None = None
     owner_email: str | None = None
@@ -147,9 +152,9 @@ class CrmDeal(Model, frozen=True, kw_only=True):
     deal_name: str | None = None
     stage: str | None = None
     stage_modify_time: Instant | None = None
-    amount: float | None = None
+    amount: Number | None = None
     close_date: date | None = None
-    probability: float | None = None
+    probability: Number | None = None
     forecast_category: str | None = None
     next_step: str | None = None
     description: str | None = None

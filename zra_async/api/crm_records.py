@@ -9,8 +9,8 @@ from typing import ClassVar, Literal, Self
 
 from msgspec import UNSET, UnsetType
 
-from zra_async.api.resource import Record, filled
-from zra_async.api.typed import mail_address
+from zra_async.api.arguments import check_email, check_text
+from zra_async.api.schema import Number, Record
 from zra_async.errors import InvalidArgument
 
 StageTypeName = Literal["OPEN", "CLOSED_WON", "CLOSED_LOST"]
@@ -23,7 +23,7 @@ class DealStage(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     stage_type: StageTypeName | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        filled("stage_name", self.stage_name)
+        check_text("stage_name", self.stage_name)
 
 
 class CrmRecord(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -43,7 +43,7 @@ class CrmRecord(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        filled(self.ID, getattr(self, self.ID))
+        check_text(self.ID, getattr(self, self.ID))
         if self.deletion is not True:
             for name in self.REQUIRED:
                 _required(name, getattr(self, name))
@@ -61,7 +61,7 @@ class AccountRecord(CrmRecord, frozen=True, kw_only=True):
     domain: str | UnsetType = UNSET
     type: str | UnsetType = UNSET
     industry: str | UnsetType = UNSET
-    annual_revenue: float | UnsetType = UNSET
+    annual_revenue: Number | UnsetType = UNSET
     phone: str | UnsetType = UNSET
     employees: int | UnsetType = UNSET
 
@@ -106,7 +106,7 @@ class DealContact(Record, frozen=True, kw_only=True, forbid_unknown_fields=True)
     other_phone: str | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        filled("crm_contact_id", self.crm_contact_id)
+        check_text("crm_contact_id", self.crm_contact_id)
         _check_values((("contact_email", self.contact_email),))
 
 
@@ -121,9 +121,9 @@ class DealRecord(CrmRecord, frozen=True, kw_only=True):
     deal_name: str | UnsetType = UNSET
     stage: str | UnsetType = UNSET
     stage_modify_time: datetime | UnsetType = UNSET
-    amount: float | UnsetType = UNSET
+    amount: Number | UnsetType = UNSET
     close_date: date | UnsetType = UNSET
-    probability: float | UnsetType = UNSET  #: in percent
+    probability: Number | UnsetType = UNSET  #: in percent
     forecast_category: str | UnsetType = UNSET
     next_step: str | UnsetType = UNSET
     description: str | UnsetType = UNSET
@@ -163,7 +163,7 @@ def _required(name: str, value: object) -> None:
     if value is UNSET:
         raise InvalidArgument(f"{name} is required")
     if isinstance(value, str):
-        filled(name, value)
+        check_text(name, value)
 
 
 def _check_values(fields: Iterable[tuple[str, object]]) -> None:
@@ -171,7 +171,7 @@ def _check_values(fields: Iterable[tuple[str, object]]) -> None:
         if isinstance(value, float) and not math.isfinite(value):
             raise InvalidArgument(f"{name} must be a finite number: JSON has no word for {value}")
         if isinstance(value, str) and name.endswith("_email"):
-            mail_address(name, value)
+            check_email(name, value)
         if isinstance(value, (tuple, list)) and name.endswith("_emails"):
             for email in value:  # pyright: ignore[reportUnknownVariableType]
-                mail_address(name, str(email))  # pyright: ignore[reportUnknownArgumentType]
+                check_email(name, email)  # pyright: ignore[reportUnknownArgumentType]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from zra_async.api.resource import Instant, Model
+from zra_async.api.schema import Instant, Model, Number
 
 
 class CustomerContact(Model, frozen=True, kw_only=True):
@@ -25,7 +25,7 @@ class Deal(Model, frozen=True, kw_only=True):
     deal_stage: str | None = None
     deal_description: str | None = None
     deal_retrospective: str | None = None
-    deal_amount: int | None = None
+    deal_amount: Number | None = None
     currency_type: str | None = None
     deal_is_closed: bool | None = None
     deal_is_private: bool | None = None
@@ -39,7 +39,7 @@ class Deal(Model, frozen=True, kw_only=True):
     create_time: Instant | None = None
     last_activity_time: Instant | None = None
     close_date: str | None = None
-    time_in_stage: int | None = None
+    time_in_stage: Number | None = None
     number_of_conversations: int | None = None
 
 
@@ -70,12 +70,12 @@ class DealActivity(Model, frozen=True, kw_only=True):
     direction: str | None = None
     host_id: str | None = None
     start_date: Instant | None = None
-    duration: int | None = None
+    duration: Number | None = None
     deal_stage: str | None = None
     stage_during_conversation: str | None = None
     processing_analysis: bool | None = None
-    engagement_score: int | None = None
-    sentiment_score: int | None = None
+    engagement_score: Number | None = None
+    sentiment_score: Number | None = None
     summary: str | None = None
     next_steps: tuple[str, ...] = ()
 

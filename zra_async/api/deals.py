@@ -2,21 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
-from typing import get_args
+from decimal import Decimal
 
-from zra_async.api.checks import filters, path
+from zra_async.api.arguments import (
+    Checks,
+    build_path,
+    build_period,
+    build_query,
+    check_amount,
+    check_between,
+    check_exactly_one,
+    check_flag,
+    check_literal,
+    check_text,
+)
 from zra_async.api.conversation_models import CalloutType
 from zra_async.api.deal_models import Deal, DealActivity, DealActivityPage, DealDetail, DealPage
-from zra_async.api.resource import Resource, exactly_one, one_of, period
+from zra_async.api.resource import Resource
 from zra_async.core.operation import Label, ListOperation, Operation
 from zra_async.core.pages import Pages
 from zra_async.errors import InvalidArgument
 
-#: amounts beyond this many digits before or behind the point are a mistake, and would make an endless query
-_MAX_DIGITS = 30
-
+_MAX_AMOUNT = 10**30
+_FILTERS: Checks = {
+    "deal_name": check_text,
+    "only_show_with_analytics": check_flag,
+    "team_id": check_text,
+    "deal_stage": check_text,
+    "owner_id": check_text,
+    "min_deal_amount": check_amount,
+    "max_deal_amount": check_between(-_MAX_AMOUNT, _MAX_AMOUNT),
+}
+_ACTIVITY_FILTERS: Checks = {
+    "conversation_topic": check_text,
+    "callout_type": check_literal(CalloutType),
+    "indicator_id": check_text,
+    "mentioned_topic_id": check_text,
+}
+_ACTIVITY: Checks = {"conversation_id": check_text, "message_id": check_text}
 
 LIST = ListOperation(
     name="deals.list",
@@ -94,14 +119,17 @@ class Deals(Resource):
         earlier list. Raises `BadRequest` (1001) for a refused period and `NotFound` (1005) for an unknown team or
         owner. Label MEDIUM, ``GET /zra/deals``.
         """
-        query = filters(
+        query = build_query(
+            _FILTERS,
             deal_name=deal_name,
             only_show_with_analytics=only_show_with_analytics,
             team_id=team_id,
             deal_stage=deal_stage,
             owner_id=owner_id,
+            min_deal_amount=min_deal_amount,
+            max_deal_amount=max_deal_amount,
         )
-        query |= {**period(from_, to), **_amounts(min_deal_amount, max_deal_amount)}
+        query |= build_period(from_, to) | _amounts(query)
         return self._list(LIST, query=query, page_size=page_size, cursor=cursor)
 
     async def get(self, deal_id: str) -> DealDetail:
@@ -110,7 +138,7 @@ class Deals(Resource):
         Raises `NotFound` (1005) for an unknown deal and `PermissionDenied` (1004) for one that the user may not see.
         Label MEDIUM, ``GET /zra/deals/{dealId}``.
         """
-        return await self._call(GET, path(deal_id=deal_id))
+        return await self._call(GET, build_path(deal_id=deal_id))
 
     def activities(
         self,
@@ -129,14 +157,14 @@ class Deals(Resource):
         unknown deal and `BadRequest` (1001) for a refused parameter. Label MEDIUM,
         ``GET /zra/deals/{dealId}/activities``.
         """
-        one_of("callout_type", callout_type, get_args(CalloutType))
-        query = filters(
+        query = build_query(
+            _ACTIVITY_FILTERS,
             conversation_topic=conversation_topic,
             callout_type=callout_type,
             indicator_id=indicator_id,
             mentioned_topic_id=mentioned_topic_id,
         )
-        return self._list(ACTIVITIES, path(deal_id=deal_id), query=query, page_size=page_size, cursor=cursor)
+        return self._list(ACTIVITIES, build_path(deal_id=deal_id), query=query, page_size=page_size, cursor=cursor)
 
     async def delete_activity(
         self, deal_id: str, *, conversation_id: str | None = None, message_id: str | None = None
@@ -146,37 +174,20 @@ class Deals(Resource):
         Raises `NotFound` (1005) for an unknown deal or activity and `BadRequest` (1001) for a refused id. Label
         MEDIUM, ``DELETE /zra/deals/{dealId}/activities``.
         """
-        exactly_one(conversation_id=conversation_id, message_id=message_id)
-        query = filters(conversation_id=conversation_id, message_id=message_id)
-        await self._call(DELETE_ACTIVITY, path(deal_id=deal_id), query=query)
+        check_exactly_one(conversation_id=conversation_id, message_id=message_id)
+        query = build_query(_ACTIVITY, conversation_id=conversation_id, message_id=message_id)
+        await self._call(DELETE_ACTIVITY, build_path(deal_id=deal_id), query=query)
 
 
-def _amounts(least: float | Decimal | str | None, most: int | None) -> dict[str, object]:
+def _amounts(query: Mapping[str, object]) -> dict[str, object]:
     """The amount filters as the service types them: the smallest is a decimal text, the largest a whole number."""
-    if most is not None and (isinstance(most, bool) or not isinstance(most, int)):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise InvalidArgument(f"max_deal_amount must be a whole number, not {most!r}")
-    if least is None:
-        return {"max_deal_amount": most}
-    amount = _decimal("min_deal_amount", least)
-    if most is not None and amount > most:
-        raise InvalidArgument(f"min_deal_amount ({amount}) is greater than max_deal_amount ({most})")
-    text = f"{amount:f}"
-    return {"min_deal_amount": text if "." in text else f"{text}.0", "max_deal_amount": most}
-
-
-def _decimal(name: str, value: float | Decimal | str) -> Decimal:
-    try:
-        amount = Decimal(str(value)) if not isinstance(value, bool) else Decimal("NaN")
-    except (InvalidOperation, ValueError):
-        amount = Decimal("NaN")
-    if not amount.is_finite() or not _writable(amount):
-        raise InvalidArgument(f"{name} must be a number such as 100.0, not {value!r}")
-    return amount
-
-
-def _writable(amount: Decimal) -> bool:
-    exponent = amount.as_tuple().exponent
-    return isinstance(exponent, int) and exponent >= -_MAX_DIGITS and amount.adjusted() <= _MAX_DIGITS
+    least, most = query.get("min_deal_amount"), query.get("max_deal_amount")
+    if not isinstance(least, Decimal):
+        return {}
+    if isinstance(most, int) and least > most:
+        raise InvalidArgument(f"min_deal_amount ({least}) is greater than max_deal_amount ({most})")
+    text = f"{least:f}"
+    return {"min_deal_amount": text if "." in text else f"{text}.0"}
 
 
 OPERATIONS = (LIST, GET, ACTIVITIES, DELETE_ACTIVITY)

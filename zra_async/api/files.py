@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Literal, get_args
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from zra_async.api import checks
-from zra_async.api.checks import texts
+from zra_async.api.arguments import (
+    Checks,
+    build_body,
+    build_records,
+    check_between,
+    check_file_name,
+    check_literal,
+    check_text,
+    check_whole,
+)
 from zra_async.api.file_models import PartNumberEtag, UploadedFile, UploadedPart, UploadEvent
-from zra_async.api.resource import Resource, between, filled, one_of, sent
-from zra_async.api.typed import typed
+from zra_async.api.resource import Resource
 from zra_async.core.form import BytesBody, FileForm
 from zra_async.core.operation import Host, Label, Operation
-from zra_async.core.wire import Body
+from zra_async.core.wire import Body, is_body
 from zra_async.errors import InvalidArgument
 
 UploadMethod = Literal["CreateMultipartUpload", "CompleteMultipartUpload"]
@@ -66,6 +73,14 @@ UPLOAD_EVENTS = Operation(
     scopes=_SCOPES,
     granular_scopes=_GRANULAR_SCOPES,
 )
+_FIELDS: Checks = {
+    "file_name": check_file_name,
+    "main_file_id": check_text,
+    "source": check_between(1, 2),
+    "upload_context": check_text,
+    "part_number": check_between(1, MAX_PARTS),
+}
+_check_method = check_literal(UploadMethod)
 # An upload that was begun twice and never completed costs nothing: the service forgets it after 7 days.
 _CREATE = msgspec.structs.replace(UPLOAD_EVENTS, retry_safe=True)
 
@@ -92,10 +107,7 @@ class Files(Resource):
         `BadRequest`: 200 without a licence, 300 for a wrong type or size; `NotFound` (1005) for an unknown main file.
         Not repeated when its answer is lost. Counted as FILES, 20/s, ``POST /zra/files``.
         """
-        if not isinstance(source, UnsetType):
-            between("source", source, 1, 2)
-        texts(main_file_id=main_file_id)
-        fields = sent(main_file_id=main_file_id, source=source)
+        fields = build_body(_FIELDS, main_file_id=main_file_id, source=source)
         return await self._call(UPLOAD_SINGLE, body=_form(content, file_name, fields, MAX_SINGLE_BYTES))
 
     async def upload_part(self, content: Content, *, upload_context: str, part_number: int) -> UploadedPart:
@@ -105,10 +117,8 @@ class Files(Resource):
         `Body`. Raises `BadRequest`: 200 without a licence, 300 for a wrong type, number or size; `NotFound` (1005)
         for an unknown context. Counted as MULTIPART, 20/s, ``POST /zra/files/multipart``.
         """
-        filled("upload_context", upload_context)
-        between("part_number", part_number, 1, MAX_PARTS)
-        fields = {"upload_context": upload_context, "part_number": part_number}
-        form = _form(content, f"part-{part_number}", fields, MAX_PART_BYTES)
+        fields = build_body(_FIELDS, upload_context=upload_context, part_number=part_number)
+        form = _form(content, f"part-{fields['part_number']}", fields, MAX_PART_BYTES)
         return await self._call(UPLOAD_PART, body=form)
 
     async def create_multipart_upload(self, file_name: str, main_file_id: str | UnsetType = UNSET) -> UploadEvent:
@@ -145,7 +155,7 @@ class Files(Resource):
         ``upload_context`` and ``part_number_etags``: see ``create_multipart_upload`` and
         ``complete_multipart_upload``. Counted as MULTIPART, ``POST /zra/files/multipart/upload_events``.
         """
-        one_of("method", filled("method", method), get_args(UploadMethod))
+        _check_method("method", method)
         if method == "CreateMultipartUpload":
             _only(method, upload_context=upload_context, part_number_etags=part_number_etags)
             return await self._call(_CREATE, body=_creation(file_name, main_file_id))
@@ -154,23 +164,21 @@ class Files(Resource):
 
 
 def _creation(file_name: str | UnsetType, main_file_id: str | UnsetType) -> dict[str, object]:
-    texts(main_file_id=main_file_id)
-    params = sent(file_name=checks.file_name(_required("file_name", file_name)), main_file_id=main_file_id)
+    params = build_body(_FIELDS, file_name=_required("file_name", file_name), main_file_id=main_file_id)
     return {"method": "CreateMultipartUpload", "params": params}
 
 
 def _completion(
     upload_context: str | UnsetType, parts: Iterable[PartNumberEtag | Mapping[str, object]] | UnsetType
 ) -> dict[str, object]:
-    context = _required("upload_context", upload_context)
-    if isinstance(parts, UnsetType):
-        raise InvalidArgument("part_number_etags is required")
-    receipts = typed("part_number_etags", PartNumberEtag, parts, most=MAX_PARTS)
+    context = check_text("upload_context", _required("upload_context", upload_context))
+    _required("part_number_etags", parts)
+    receipts = build_records("part_number_etags", PartNumberEtag, parts, MAX_PARTS)
     numbers: set[int] = set()
     for index, receipt in enumerate(receipts):
         name = f"part_number_etags[{index}]"
-        number = between(f"{name}.part_number", receipt.part_number or 0, 1, MAX_PARTS)
-        filled(f"{name}.etag", receipt.etag or "")
+        number = check_whole(f"{name}.part_number", receipt.part_number, 1, MAX_PARTS)
+        check_text(f"{name}.etag", receipt.etag)
         if number in numbers:
             raise InvalidArgument(f"{name}: part {number} is there twice")
         numbers.add(number)
@@ -179,14 +187,14 @@ def _completion(
     return {"method": "CompleteMultipartUpload", "params": params}
 
 
-def _required(name: str, value: str | UnsetType) -> str:
-    if isinstance(value, UnsetType):
+def _required(name: str, value: Any) -> Any:
+    if value is UNSET:
         raise InvalidArgument(f"{name} is required")
-    return filled(name, value)
+    return value
 
 
 def _only(method: str, **foreign: object) -> None:
-    given = sent(**foreign)
+    given = [name for name, value in foreign.items() if value is not UNSET]
     if given:
         raise InvalidArgument(f"{method} does not take {' or '.join(given)}")
 
@@ -196,7 +204,7 @@ def _form(content: Content, file_name: str, fields: Mapping[str, object], most: 
     if not 0 < body.size <= most:
         raise InvalidArgument(f"content must have 1 to {most} bytes, not {body.size}")
     try:
-        checks.file_name(file_name).encode()
+        check_file_name("file_name", file_name).encode()
         return FileForm(body, file_name=file_name, fields={name: str(value) for name, value in fields.items()})
     except UnicodeEncodeError:
         raise InvalidArgument("file_name, main_file_id or upload_context holds a lone surrogate, not text") from None
@@ -205,8 +213,7 @@ def _form(content: Content, file_name: str, fields: Mapping[str, object], most: 
 def _body(content: Content) -> Body:
     if isinstance(content, (bytes, bytearray, memoryview)):
         return BytesBody(content)
-    # A file object can write as well, but it cannot be sent twice: only a Body knows its size and type.
-    if not all(hasattr(content, name) for name in ("size", "content_type", "write")):
+    if not is_body(content):
         raise InvalidArgument(f"content must be bytes or a Body, not {type(content).__name__}")
     return content
 

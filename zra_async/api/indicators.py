@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Literal, get_args
+from typing import Literal
 
-from zra_async.api.checks import filters
-from zra_async.api.resource import Model, OpenEnum, Resource, one_of
+from zra_async.api.arguments import Checks, build_query, check_literal, check_text
+from zra_async.api.resource import Resource
+from zra_async.api.schema import Instant, Model, OpenEnum
 from zra_async.core.operation import Label, ListOperation
 from zra_async.core.pages import Pages
 
@@ -40,8 +40,8 @@ class Indicator(Model, frozen=True, kw_only=True):
     type: IndicatorType | None = None
     mentioned_by: MentionedBy | None = None
     enabled: bool | None = None
-    created_time: datetime | None = None
-    last_modified_time: datetime | None = None
+    created_time: Instant | None = None
+    last_modified_time: Instant | None = None
     last_modified_user_name: str | None = None
 
 
@@ -67,6 +67,9 @@ LIST = ListOperation(
 )
 
 
+_FILTERS: Checks = {"category_id": check_text, "type": check_literal(IndicatorTypeName)}
+
+
 class Indicators(Resource):
     """``zra.indicators``: the account's indicator settings."""
 
@@ -83,8 +86,7 @@ class Indicators(Resource):
         ``page_size`` is 1–300, by default 300; ``cursor`` resumes an earlier list. Raises `NotFound` (1005) for an
         unknown category. Label MEDIUM, ``GET /zra/settings/indicators``.
         """
-        one_of("type", type, get_args(IndicatorTypeName))
-        query = filters(category_id=category_id, type=type)
+        query = build_query(_FILTERS, category_id=category_id, type=type)
         return self._list(LIST, query=query, page_size=page_size, cursor=cursor)
 
 

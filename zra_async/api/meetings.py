@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, get_args
+from typing import Literal
 
 import msgspec
 
-from zra_async.api.checks import filters
-from zra_async.api.resource import Instant, Model, OpenEnum, Resource, one_of, period
+from zra_async.api.arguments import Checks, build_period, build_query, check_literal, check_text
+from zra_async.api.resource import Resource
+from zra_async.api.schema import Instant, Model, OpenEnum
 from zra_async.core.operation import Label, ListOperation
 from zra_async.core.pages import Pages
 
@@ -64,6 +65,9 @@ LIST = ListOperation(
 )
 
 
+_FILTERS: Checks = {"user_id": check_text, "meeting_platform": check_literal(MeetingPlatformName)}
+
+
 class Meetings(Resource):
     """``zra.meetings``: the meetings to come."""
 
@@ -83,8 +87,7 @@ class Meetings(Resource):
         ``cursor`` resumes an earlier list. Raises `BadRequest` (1001) for an unknown user or platform. Label MEDIUM,
         ``GET /zra/scheduled``.
         """
-        one_of("meeting_platform", meeting_platform, get_args(MeetingPlatformName))
-        query = {**filters(user_id=user_id, meeting_platform=meeting_platform), **period(from_, to)}
+        query = build_query(_FILTERS, user_id=user_id, meeting_platform=meeting_platform) | build_period(from_, to)
         return self._list(LIST, query=query, page_size=page_size, cursor=cursor)
 
 

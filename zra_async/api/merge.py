@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from zra_async.api.content_models import ContentAnalysis, Speaker, Utterance
-from zra_async.api.resource import Model
+from zra_async.api.schema import Model
 
 T = TypeVar("T")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Literal
 
-from zra_async.api.checks import path
-from zra_async.api.resource import Instant, Model, Resource, one_of
+from zra_async.api.arguments import Checks, build_path, build_query, check_flag, check_literal
+from zra_async.api.resource import Resource
+from zra_async.api.schema import Instant, Model
 from zra_async.core.operation import Label, ListOperation
 from zra_async.core.pages import Pages
 
@@ -46,6 +47,13 @@ LIST = ListOperation(
 )
 
 
+_FILTERS: Checks = {
+    "type": check_literal(PlaylistType),
+    "following": check_flag,
+    "create_by_self": check_flag,
+}
+
+
 class Playlists(Resource):
     """``zra.playlists``: the playlists of users."""
 
@@ -65,9 +73,8 @@ class Playlists(Resource):
         resumes an earlier list. Raises `NotFound` (1001) for an unknown user and `BadRequest` (1001) for a refused
         parameter. Label MEDIUM, ``GET /zra/users/{userId}/conversations/playlists``.
         """
-        one_of("type", type, get_args(PlaylistType))
-        query = {"type": type, "following": following, "create_by_self": create_by_self}
-        return self._list(LIST, path(user_id=user_id), query=query, page_size=page_size, cursor=cursor)
+        query = build_query(_FILTERS, type=type, following=following, create_by_self=create_by_self)
+        return self._list(LIST, build_path(user_id=user_id), query=query, page_size=page_size, cursor=cursor)
 
 
 OPERATIONS = (LIST,)

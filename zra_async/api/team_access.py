@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zra_async.api.checks import path
-from zra_async.api.resource import Resource, ids, in_pieces
+from zra_async.api.arguments import build_path, check_ids
+from zra_async.api.resource import Resource, in_pieces
 from zra_async.api.team_models import AccessGrant, latest
 from zra_async.core.operation import Label, Operation
 
@@ -19,6 +19,7 @@ GRANT_FROM = Operation(
     path="/team/{team_id}/access/granted-from",
     label=Label.MEDIUM,
     result=AccessGrant,
+    government=False,
     retry_safe=False,
     scopes=_SCOPES,
     granular_scopes=("zra:write:team:admin",),
@@ -29,6 +30,7 @@ REVOKE_FROM = Operation(
     path="/team/{team_id}/access/granted-from",
     label=Label.MEDIUM,
     result=type(None),
+    government=False,
     retry_safe=True,
     scopes=_SCOPES,
     granular_scopes=("zra:delete:team:admin",),
@@ -39,6 +41,7 @@ GRANT_TO = Operation(
     path="/team/{team_id}/access/granted-to",
     label=Label.MEDIUM,
     result=AccessGrant,
+    government=False,
     retry_safe=False,
     scopes=_SCOPES,
     granular_scopes=("zra:write:team:admin",),
@@ -49,6 +52,7 @@ REVOKE_TO = Operation(
     path="/team/{team_id}/access/granted-to",
     label=Label.MEDIUM,
     result=type(None),
+    government=False,
     retry_safe=True,
     scopes=_SCOPES,
     granular_scopes=("zra:delete:team:admin",),
@@ -95,12 +99,12 @@ class Access(Resource):
         await self._revoke(REVOKE_TO, team_id, team_ids)
 
     async def _grant(self, operation: Operation[AccessGrant], team_id: str, team_ids: Sequence[str]) -> AccessGrant:
-        where, teams = path(team_id=team_id), ids("team_ids", team_ids)
+        where, teams = build_path(team_id=team_id), check_ids("team_ids", team_ids)
         answers = await in_pieces(operation, teams, MAX_TEAMS, lambda piece: self._call(operation, where, body=piece))
         return AccessGrant(added_at=latest([answer.added_at for answer in answers]))
 
     async def _revoke(self, operation: Operation[None], team_id: str, team_ids: Sequence[str]) -> None:
-        where, teams = path(team_id=team_id), ids("team_ids", team_ids)
+        where, teams = build_path(team_id=team_id), check_ids("team_ids", team_ids)
         await in_pieces(
             operation, teams, MAX_TEAMS, lambda piece: self._call(operation, where, query={"team_ids": piece})
         )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import ClassVar
 
 from msgspec import UNSET, UnsetType
 
-from zra_async.api.resource import Instant, Model, OpenEnum, Record
-from zra_async.api.typed import mail_address
+from zra_async.api.arguments import check_email
+from zra_async.api.schema import Instant, Model, OpenEnum, Record
 from zra_async.errors import InvalidArgument
 
 
@@ -61,6 +62,8 @@ class TeamPage(Model, frozen=True, kw_only=True):
 
 class CreatedTeam(Model, frozen=True, kw_only=True):
     """The id of a new team, and when it was made."""
+
+    ESSENTIAL: ClassVar[frozenset[str]] = frozenset({"added_team_id"})
 
     added_team_id: str = ""
     added_at: Instant | None = None
@@ -126,8 +129,8 @@ class NewMember(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.user_id is UNSET and self.email is UNSET:
             raise InvalidArgument("a new member needs a user_id or an email")
-        if isinstance(self.email, str):
-            mail_address("email", self.email)
+        if self.email is not UNSET:
+            check_email("email", self.email)
 
 
 def merged_assignment(answers: Sequence[Assignment]) -> Assignment:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zra_async.api.checks import path
-from zra_async.api.resource import Resource, ids, in_pieces
+from zra_async.api.arguments import build_path, check_ids, check_many
+from zra_async.api.resource import Resource, in_pieces
 from zra_async.api.team_models import Assignment, ManagerPage, MemberPage, NewMember, TeamUser, merged_assignment
 from zra_async.core.operation import Label, ListOperation, Operation
 from zra_async.core.pages import Pages
@@ -27,6 +27,7 @@ LIST_MEMBERS = ListOperation(
     result=MemberPage,
     items=lambda page: page.members,
     min_page_size=15,
+    default_page_size=30,  # the reference names no maximum, and shows no larger answer
     retry_safe=True,
     scopes=_READ,
     granular_scopes=("zra:read:team_members:admin",),
@@ -94,7 +95,7 @@ class Members(Resource):
         ``page_size`` is 15–300, by default 300; ``cursor`` resumes an earlier list. Raises `NotFound` (5011, 0) and
         `PermissionDenied` (5001). Label MEDIUM, ``GET /zra/team/{teamId}/team_members``.
         """
-        return self._list(LIST_MEMBERS, path(team_id=team_id), page_size=page_size, cursor=cursor)
+        return self._list(LIST_MEMBERS, build_path(team_id=team_id), page_size=page_size, cursor=cursor)
 
     async def add(self, team_id: str, user_ids: Sequence[str] = (), *, emails: Sequence[str] = ()) -> Assignment:
         """Add users to a team, named by id, by email, or some by each.
@@ -103,7 +104,7 @@ class Members(Resource):
         team), `PermissionDenied` (5001), and `PartlyDone` when one of several calls fails. Label HEAVY,
         ``POST /zra/team/{teamId}/team_members``.
         """
-        where, people = path(team_id=team_id), _new_members(user_ids, emails)
+        where, people = build_path(team_id=team_id), _new_members(user_ids, emails)
         answers = await in_pieces(
             ADD_MEMBERS, people, MAX_ADDED_MEMBERS, lambda piece: self._call(ADD_MEMBERS, where, body=piece)
         )
@@ -116,7 +117,7 @@ class Members(Resource):
         (5001), and `PartlyDone` when one of several calls fails. Label HEAVY,
         ``DELETE /zra/team/{teamId}/team_members``.
         """
-        where, users = path(team_id=team_id), ids("user_ids", user_ids)
+        where, users = build_path(team_id=team_id), check_ids("user_ids", user_ids)
         await in_pieces(
             REMOVE_MEMBERS,
             users,
@@ -134,7 +135,7 @@ class Managers(Resource):
         ``page_size`` is 1–100, by default 100; ``cursor`` resumes an earlier list. Raises `NotFound` (5011, 0) and
         `PermissionDenied` (5001). Label MEDIUM, ``GET /zra/team/{teamId}/team_managers``.
         """
-        return self._list(LIST_MANAGERS, path(team_id=team_id), page_size=page_size, cursor=cursor)
+        return self._list(LIST_MANAGERS, build_path(team_id=team_id), page_size=page_size, cursor=cursor)
 
     async def add(self, team_id: str, user_ids: Sequence[str]) -> Assignment:
         """Make users managers of a team.
@@ -143,7 +144,7 @@ class Managers(Resource):
         5007), `NotFound` (5011), `PermissionDenied` (5001), and `PartlyDone` when one of several calls fails. Label
         HEAVY, ``POST /zra/team/{teamId}/team_managers``.
         """
-        where, users = path(team_id=team_id), ids("user_ids", user_ids)
+        where, users = build_path(team_id=team_id), check_ids("user_ids", user_ids)
         answers = await in_pieces(
             ADD_MANAGERS, users, MAX_MANAGERS, lambda piece: self._call(ADD_MANAGERS, where, body=piece)
         )
@@ -156,7 +157,7 @@ class Managers(Resource):
         `PermissionDenied` (5001), and `PartlyDone` when one of several calls fails. Label HEAVY,
         ``DELETE /zra/team/{teamId}/team_managers``.
         """
-        where, users = path(team_id=team_id), ids("user_ids", user_ids)
+        where, users = build_path(team_id=team_id), check_ids("user_ids", user_ids)
         await in_pieces(
             REMOVE_MANAGERS,
             users,
@@ -166,8 +167,9 @@ class Managers(Resource):
 
 
 def _new_members(user_ids: Sequence[str], emails: Sequence[str]) -> Sequence[NewMember]:
-    people = [NewMember(user_id=user_id) for user_id in (ids("user_ids", user_ids) if user_ids else ())]
-    people += [NewMember(email=email) for email in (ids("emails", emails) if emails else ())]
+    by_id, by_email = check_many("user_ids", user_ids), check_many("emails", emails)
+    people = [NewMember(user_id=user_id) for user_id in (check_ids("user_ids", by_id) if by_id else ())]
+    people += [NewMember(email=email) for email in (check_ids("emails", by_email) if by_email else ())]
     if not people:
         raise InvalidArgument("give user_ids or emails: nobody was named")
     return people

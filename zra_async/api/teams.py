@@ -8,8 +8,8 @@ from typing import Literal
 from msgspec import UNSET, UnsetType
 
 from zra_async.api import team_access, team_people
-from zra_async.api.checks import filters, path, texts
-from zra_async.api.resource import Resource, between, filled, sent
+from zra_async.api.arguments import Checks, build_body, build_path, build_query, check_between, check_text
+from zra_async.api.resource import Resource
 from zra_async.api.team_access import Access
 from zra_async.api.team_models import CreatedTeam, Team, TeamDetail, TeamPage, TeamUser, UnassignedUserPage
 from zra_async.api.team_people import Managers, Members
@@ -53,6 +53,7 @@ UNASSIGNED_USERS = ListOperation(
     result=UnassignedUserPage,
     items=lambda page: page.unassigned_users,
     min_page_size=15,
+    default_page_size=30,  # the reference names no maximum, and shows no larger answer
     retry_safe=True,
     scopes=_READ,
     granular_scopes=("zra:read:unassigned_team_users:admin",),
@@ -101,6 +102,9 @@ MOVE = Operation(
 )
 
 
+_CHECKS: Checks = {"parent_team_id": check_text, "team_name": check_text, "team_type": check_between(0, 1)}
+
+
 class Teams(Resource):
     """``zra.teams``: teams, who belongs to them, and what they may see.
 
@@ -136,7 +140,7 @@ class Teams(Resource):
         ``page_size`` is 1–100, by default 100; ``cursor`` resumes an earlier list. Raises `PermissionDenied` (5001).
         Label MEDIUM, ``GET /zra/teams``.
         """
-        query = filters(parent_team_id=parent_team_id, team_name=team_name)
+        query = build_query(_CHECKS, parent_team_id=parent_team_id, team_name=team_name)
         return self._list(LIST, query=query, page_size=page_size, cursor=cursor)
 
     async def create(self, team_name: str, *, parent_team_id: str | UnsetType = UNSET) -> CreatedTeam:
@@ -146,16 +150,15 @@ class Teams(Resource):
         the structure, 5005 past one of those limits, 5006 for a name in use, 5009; `PermissionDenied` (5001). Not
         repeated when its answer is lost. Label HEAVY, ``POST /zra/team``.
         """
-        filled("team_name", team_name)
-        texts(parent_team_id=parent_team_id)
-        return await self._call(CREATE, body=sent(team_name=team_name, parent_team_id=parent_team_id))
+        body = build_body(_CHECKS, team_name=team_name, parent_team_id=parent_team_id)
+        return await self._call(CREATE, body=body)
 
     async def get(self, team_id: str) -> TeamDetail:
         """Fetch one team.
 
         Raises `NotFound` (5011) and `PermissionDenied` (5001). Label MEDIUM, ``GET /zra/team/{teamId}``.
         """
-        return await self._call(GET, path(team_id=team_id))
+        return await self._call(GET, build_path(team_id=team_id))
 
     async def rename(self, team_id: str, team_name: str) -> None:
         """Give a team another name.
@@ -163,7 +166,8 @@ class Teams(Resource):
         Raises `BadRequest` (5006) for a name in use, `NotFound` (5011), `PermissionDenied` (5001). Label MEDIUM,
         ``PATCH /zra/team/{teamId}``.
         """
-        await self._call(RENAME, path(team_id=team_id), body={"team_name": filled("team_name", team_name)})
+        where = build_path(team_id=team_id)
+        await self._call(RENAME, where, body={"team_name": check_text("team_name", team_name)})
 
     async def delete(self, team_id: str) -> None:
         """Delete a team; a flat one must have no members.
@@ -171,7 +175,7 @@ class Teams(Resource):
         Raises `BadRequest`: 5004 while someone else edits the structure, 5006 for a team with members; `NotFound`
         (5011), `PermissionDenied` (5001). Label HEAVY, ``DELETE /zra/team/{teamId}``.
         """
-        await self._call(DELETE, path(team_id=team_id))
+        await self._call(DELETE, build_path(team_id=team_id))
 
     async def move(self, team_id: str, new_parent_team_id: str) -> None:
         """Move a team below another one.
@@ -179,8 +183,9 @@ class Teams(Resource):
         Raises `BadRequest`: 5004 while someone else edits the structure, 5006; `NotFound` (5011), `PermissionDenied`
         (5001). Label HEAVY, ``PATCH /zra/team/{teamId}/parent_team``.
         """
-        body = {"new_parent_team_id": filled("new_parent_team_id", new_parent_team_id)}
-        await self._call(MOVE, path(team_id=team_id), body=body)
+        where = build_path(team_id=team_id)
+        body = {"new_parent_team_id": check_text("new_parent_team_id", new_parent_team_id)}
+        await self._call(MOVE, where, body=body)
 
     def unassigned_users(
         self, *, team_type: TeamTypeNumber | None = None, page_size: int | None = None, cursor: str = ""
@@ -190,9 +195,8 @@ class Teams(Resource):
         ``page_size`` is 15–300, by default 300; ``cursor`` resumes an earlier list. Raises `PermissionDenied` (5001)
         and `NotFound` (0). Label HEAVY, ``GET /zra/team/unassigned_team_users``.
         """
-        if team_type is not None:
-            between("team_type", team_type, 0, 1)
-        return self._list(UNASSIGNED_USERS, query={"team_type": team_type}, page_size=page_size, cursor=cursor)
+        query = build_query(_CHECKS, team_type=team_type)
+        return self._list(UNASSIGNED_USERS, query=query, page_size=page_size, cursor=cursor)
 
 
 OPERATIONS = (

@@ -13,6 +13,7 @@ from zra_async.api.deal_models import CustomerContact, Deal, DealActivity, DealD
 from zra_async.api.indicators import Indicator
 from zra_async.api.meetings import Meeting
 from zra_async.api.playlists import Playlist
+from zra_async.api.schema import Number
 from zra_async.api.team_models import Team, TeamType, TeamUser
 from zra_async.bulk.rows import Row
 
@@ -25,7 +26,7 @@ class DealRow(Row, frozen=True, gc=False):
     deal_stage: str | None = None
     deal_description: str | None = None
     deal_retrospective: str | None = None
-    deal_amount: int | None = None
+    deal_amount: Number | None = None
     currency_type: str | None = None
     deal_is_closed: bool | None = None
     deal_is_private: bool | None = None
@@ -40,7 +41,7 @@ class DealRow(Row, frozen=True, gc=False):
     create_time: datetime | None = None
     last_activity_time: datetime | None = None
     close_date: str | None = None
-    time_in_stage: int | None = None
+    time_in_stage: Number | None = None
     number_of_conversations: int | None = None
 
 
@@ -68,12 +69,12 @@ class DealActivityRow(Row, frozen=True, gc=False):
     direction: str | None
     host_id: str | None
     start_date: datetime | None
-    duration: int | None
+    duration: Number | None
     deal_stage: str | None
     stage_during_conversation: str | None
     processing_analysis: bool | None
-    engagement_score: int | None
-    sentiment_score: int | None
+    engagement_score: Number | None
+    sentiment_score: Number | None
     summary: str | None
     next_steps: tuple[str, ...]
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import msgspec
 from msgspec import UnsetType
 
+from zra_async.api.arguments import check_whole
 from zra_async.api.crm_imports import MAX_RECORDS
 from zra_async.api.crm_records import CrmRecord, DealRecord
-from zra_async.api.resource import between
 from zra_async.bulk.crm_kinds import Kind, checked, crm_id
 from zra_async.bulk.record_files import Row
 from zra_async.errors import InvalidArgument
@@ -73,8 +73,8 @@ class Cutter:
 
     def __init__(self, kind: Kind, most_records: int = MAX_RECORDS, most_bytes: int = CHUNK_BYTES) -> None:
         self._kind = kind
-        self._most_records = between("chunk_records", most_records, 1, MAX_RECORDS)
-        self._most_bytes = between("chunk_bytes", most_bytes, _LEAST_BYTES, 1_000_000_000)
+        self._most_records = check_whole("chunk_records", most_records, 1, MAX_RECORDS)
+        self._most_bytes = check_whole("chunk_bytes", most_bytes, _LEAST_BYTES, 1_000_000_000)
         self._number = 0
         self._entries: list[Entry] = []
         self._bytes = 0

@@ -43,6 +43,7 @@ def write(
         "partial": report.partial,
         "watermark": covered.until if covered else None,
         "covers_from": covered.since if covered else None,
+        "dropped_fields": dict(report.dropped_fields),
         "units": {kind: asdict(counts) for kind, counts in report.units.items()},
         "streams": {stream: _stream(connection, stream) for stream in (*streams, UNITS)},
     }

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import anyio
 
 from zra_async import errors
-from zra_async.api.resource import between, one_of
+from zra_async.api.arguments import check_choice, check_whole
 from zra_async.bulk.ingest_add import Adder, NotReached
 from zra_async.bulk.ingest_analysis import Analyses
 from zra_async.bulk.ingest_budget import Budget
@@ -79,8 +79,8 @@ class IngestPlan:
     patience: Polling = PATIENCE
 
     def __post_init__(self) -> None:
-        between("concurrency", self.concurrency, 1, _MOST_AT_ONCE)
-        one_of("daily_budget", self.daily_budget, ("stop", "wait"))
+        check_whole("concurrency", self.concurrency, 1, _MOST_AT_ONCE)
+        check_choice("daily_budget", self.daily_budget, ("stop", "wait"))
         if self.on_outcome is not None:
             check_plain("on_outcome", self.on_outcome)
 

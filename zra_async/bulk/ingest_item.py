@@ -14,9 +14,10 @@ from typing import Any, NoReturn, cast
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from zra_async.api.arguments import check_text
 from zra_async.api.conversation_models import ConversationType, Participant, PrimaryLanguage, TimelineItem
 from zra_async.api.conversations import ADD, Conversations
-from zra_async.api.resource import Record, exactly_one, filled
+from zra_async.api.schema import Record
 from zra_async.bulk.record_files import as_text, readable
 from zra_async.core.operation import ListOperation, Operation
 from zra_async.errors import InvalidArgument
@@ -111,13 +112,12 @@ async def checked(item: object) -> Checked:
     """Look at an item and its files. Raises `InvalidArgument`, which says why it cannot be sent."""
     if not isinstance(item, (IngestItem, CloudRecording)):
         raise InvalidArgument(f"an IngestItem or a CloudRecording is wanted, not {type(item).__name__}")
-    key = filled("key", item.key)
+    key = check_text("key", item.key)
     if len(key) > _LONGEST_KEY:
         raise InvalidArgument(f"a key has at most {_LONGEST_KEY} characters, not {len(key)}")
     if as_text(key) != key:
         raise InvalidArgument(f"the key '{as_text(key)}' holds a lone surrogate, which is not text")
     if isinstance(item, CloudRecording):
-        exactly_one(meeting_uuid=item.meeting_uuid, recording_link=item.recording_link)
         await _dry().add_recording(item.user_id, **recording_of(item))
         return Checked(key, cloud=item)
     fields = _fields(item.conversation)
@@ -139,10 +139,9 @@ def is_address(recording: object) -> bool:
 
 
 def recording_of(item: CloudRecording) -> dict[str, str]:
-    """How ``add_recording`` is told which recording it is."""
-    if item.meeting_uuid is not None:
-        return {"meeting_uuid": item.meeting_uuid}
-    return {"recording_link": item.recording_link or ""}
+    """How ``add_recording`` is told which recording it is; where both are given, the service goes by the link."""
+    given = {"meeting_uuid": item.meeting_uuid, "recording_link": item.recording_link}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _fields(given: ConversationFields | Mapping[str, object]) -> dict[str, Any]:

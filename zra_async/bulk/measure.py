@@ -51,6 +51,7 @@ class Measure:
             refused=self._refused() - self._refused_before,
             seconds=time.monotonic() - self._started,
             watermark=covered.until if covered else None,
+            dropped_fields=self.calls.zra.dropped_fields,
         )
 
     def _refused(self) -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from zra_async.api.resource import period
+from zra_async.api.arguments import build_period
 from zra_async.bulk.conversations import Conversations
 from zra_async.bulk.ledger import Ledger
 from zra_async.bulk.sources import Calls, Deals, Simple, Source, Teams, Users
@@ -54,7 +54,7 @@ def plan(
     streams: str | Iterable[str] | None, since: datetime | None, until: datetime | None, *, incremental: bool
 ) -> Plan:
     """Check what an export is asked for. Raises `InvalidArgument`."""
-    period(since, until)
+    build_period(since, until)
     window = Window(*(time and time.astimezone(UTC).replace(microsecond=0) for time in (since, until)))
     return Plan(specs=select(streams), asked=window, incremental=incremental)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -42,8 +42,9 @@ class ExportReport:
 
     `units` is by kind of unit, `records` by stream: what this run has written, before an interruption too. `failures`
     are the first hundred, ``failed.jsonl`` has them all. `calls` counts by rate-limit label what this process called,
-    without repeats, `refused` the 429 answers. `watermark` is the time up to which conversations were analysed when
-    they were listed: give it as ``since`` to an export without a folder.
+    without repeats, `refused` the 429 answers. `dropped_fields` counts by operation the fields of answers that could
+    not be read; they are null or empty in the records, and the log names them. `watermark` is the time up to which
+    conversations were analysed when they were listed: give it as ``since`` to an export without a folder.
     """
 
     folder: Path | None
@@ -56,6 +57,7 @@ class ExportReport:
     refused: int
     seconds: float
     watermark: datetime | None
+    dropped_fields: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def failed(self) -> int:

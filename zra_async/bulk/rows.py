@@ -36,6 +36,7 @@ from zra_async.api.conversation_models import (
     ParticipantType,
 )
 from zra_async.api.merge import Interactions
+from zra_async.api.schema import Number
 
 
 class Row(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -63,13 +64,13 @@ class ConversationRow(Row, frozen=True, gc=False):
     meeting_start_time: datetime | None = None
     start_time: datetime | None = None
     iq_processed_time: datetime | None = None
-    duration: int | None = None
-    duration_sec: int | None = None
-    engagement_score: int | None = None
-    sentiment_score: int | None = None
+    duration: Number | None = None
+    duration_sec: Number | None = None
+    engagement_score: Number | None = None
+    sentiment_score: Number | None = None
     engaging_questions_count: int | None = None
     next_steps_count: int | None = None
-    filler_words_count: int | None = None
+    filler_words_count: Number | None = None
     deal_id: str | None = None
     deal: ConversationDeal | None = None
     stage_during_conversation: str | None = None
@@ -108,11 +109,11 @@ class ParticipantRow(Row, frozen=True, gc=False):
     email: str | None = None
     speaker_type: ParticipantType | None = None
     utterances: int = 0
-    talk_to_listen_ratio: float | None = None
-    longest_monolog: float | None = None
-    talk_speed: float | None = None
-    filler_words: float | None = None
-    patience: float | None = None
+    talk_to_listen_ratio: Number | None = None
+    longest_monolog: Number | None = None
+    talk_speed: Number | None = None
+    filler_words: Number | None = None
+    patience: Number | None = None
 
 
 _SILENT = SpeakerMetrics()
@@ -294,7 +295,7 @@ class ScorecardRow(Row, frozen=True, gc=False):
     scorecard_id: str
     scorecard_name: str | None
     scorecard_description: str | None
-    average_score: float | None
+    average_score: Number | None
     rate_time: datetime | None
     rater: Rater | None
 
@@ -312,7 +313,7 @@ class ScorecardQuestionRow(Row, frozen=True, gc=False):
     question_comment: str | None
     answer: str | None
     justification: str | None
-    score: float | None
+    score: Number | None
     scale: Scale | None
 
 

@@ -33,7 +33,10 @@ def _type(info: inspect.Type) -> str:
 
 
 def _union(info: Any) -> str:
-    (kind,) = (_type(member) for member in info.types if not isinstance(member, inspect.NoneType))
+    kinds = {_type(member) for member in info.types if not isinstance(member, inspect.NoneType)}
+    if kinds == {"BIGINT", "DOUBLE"}:
+        return "DOUBLE"  # a number with or without a fraction
+    (kind,) = kinds
     return kind
 
 

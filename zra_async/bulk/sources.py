@@ -119,7 +119,9 @@ class Calls:
         self, operation: ListOperation[Any, T], path: Mapping[str, str] | None, query: Mapping[str, object] | None
     ) -> Sequence[T]:
         # nearly always there is one page: it is asked for without the machinery for more
-        first = await self.zra.call(operation, path=path, query={**(query or {}), "page_size": operation.max_page_size})
+        first = await self.zra.call(
+            operation, path=path, query={**(query or {}), "page_size": operation.usual_page_size}
+        )
         self.counts[operation.label] += 1
         items, token = operation.items(first), first.next_page_token
         if not token:

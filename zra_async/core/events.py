@@ -79,6 +79,15 @@ class PartDone(msgspec.Struct, frozen=True, gc=False):
     seconds: float
 
 
+class FieldsDropped(msgspec.Struct, frozen=True, gc=False):
+    """Fields of an answer could not be read and have their default: `count` of them, of which `fields` names some."""
+
+    operation: str
+    count: int
+    fields: tuple[str, ...]
+    tracking_id: str
+
+
 class JobProgress(msgspec.Struct, frozen=True, gc=False):
     """A long job (export, ingest, import) reached a new state."""
 
@@ -90,7 +99,16 @@ class JobProgress(msgspec.Struct, frozen=True, gc=False):
 
 
 Event = (
-    CallDone | AttemptDone | LimitWaited | Retrying | TokenFetched | TokenRefused | Redirected | PartDone | JobProgress
+    CallDone
+    | AttemptDone
+    | LimitWaited
+    | Retrying
+    | TokenFetched
+    | TokenRefused
+    | Redirected
+    | PartDone
+    | FieldsDropped
+    | JobProgress
 )
 
 

@@ -39,7 +39,7 @@ class Operation(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
     `path` is relative to the prefix and holds ``{parameters}``. `retry_safe` says that repeating the operation after
     its answer was lost does no harm. `scopes` are the classic scopes, any one of which is enough, and
     `granular_scopes` their newer names. `twin` says that the deprecated ``/iq`` prefix serves it as well. `exclusive`
-    operations never overlap each other on one client.
+    operations never overlap each other on one client. `government` says that the government cloud has the operation.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Operation(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
     retry_safe: bool
     twin: bool = False
     exclusive: bool = False
+    government: bool = True
     prefix: Prefix = "zra"
 
     @property
@@ -62,11 +63,20 @@ class Operation(msgspec.Struct, Generic[R], frozen=True, kw_only=True):
 
 
 class ListOperation(Operation[R], Generic[R, T], frozen=True, kw_only=True):
-    """An endpoint that answers in pages of `items`, whose size may be `min_page_size` to `max_page_size`."""
+    """An endpoint that answers in pages of `items`, whose size may be `min_page_size` to `max_page_size`.
+
+    `default_page_size` is the size to ask for unless told otherwise; None stands for the largest.
+    """
 
     items: Callable[[R], Sequence[T]]
     min_page_size: int = 1
     max_page_size: int = 300
+    default_page_size: int | None = None
+
+    @property
+    def usual_page_size(self) -> int:
+        """The size of a page that a list asks for unless told otherwise."""
+        return self.default_page_size or self.max_page_size
 
 
 Op = TypeVar("Op", bound="Operation[Any]")

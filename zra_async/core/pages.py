@@ -15,11 +15,15 @@ T = TypeVar("T")
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):
-    """One page: its `items`, the token of the page after it ("" on the last one), and the whole `answer`."""
+    """One page: its `items`, the token of the page after it ("" on the last one), and the whole `answer`.
+
+    `dropped` are the paths of the fields that could not be read and have their default, such as ``deals[3].owner_id``.
+    """
 
     items: Sequence[T]
     next_page_token: str
     answer: Any
+    dropped: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return partial_repr(self, "items", "next_page_token")
@@ -91,7 +95,7 @@ class Pages(Generic[T]):
             page = self._page
             assert page is not None
             rest, self._index = page.items[self._index :], len(page.items)
-            yield page if len(rest) == len(page.items) else Page(rest, page.next_page_token, page.answer)
+            yield page if len(rest) == len(page.items) else msgspec.structs.replace(page, items=rest)
 
     async def aclose(self) -> None:
         """Drop a page that is being fetched ahead; without ``look_ahead()`` there is nothing to close."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from enum import Enum
+from numbers import Real
 from string import Formatter
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeGuard, TypeVar
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -15,7 +19,7 @@ from msgspec import field
 from multidict import CIMultiDict
 
 from zra_async import errors
-from zra_async.core.lenient import LenientDecoder
+from zra_async.core.decoding import Decoded, Decoder
 from zra_async.core.operation import Label, Operation
 from zra_async.core.retry import parse_retry_after
 from zra_async.core.secret import partial_repr
@@ -96,8 +100,9 @@ class _Envelope(msgspec.Struct):
     errors: list[dict[str, Any]] | None = None
 
 
-_ENVELOPE = LenientDecoder(_Envelope)
-_decoders: dict[type, LenientDecoder[Any]] = {}
+_NOTHING: Decoded[Any] = Decoded(None)
+_ENVELOPE = Decoder(_Envelope, forgive_containers=True)
+_decoders: dict[type, Decoder[Any]] = {}
 
 
 # --------------------------------------------------------------------------- arguments → request
@@ -120,14 +125,26 @@ def format_time(value: datetime) -> str:
 
 
 def query_text(value: object) -> str:
-    """One query value as text: booleans in lower case, times in UTC, several values separated by commas."""
+    """One query value as text: booleans in lower case, times in UTC, several values separated by commas.
+
+    Raises `InvalidArgument` for what is no text, number, flag, time, or list of these.
+    """
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, datetime):
         return format_time(value)
     if isinstance(value, (list, tuple)):
         return ",".join(query_text(v) for v in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    return str(getattr(value, "value", value))
+    plain = value.value if isinstance(value, Enum) else value
+    if isinstance(plain, (str, int, date)) or (isinstance(plain, Real) and math.isfinite(plain)):
+        return str(plain)
+    if isinstance(plain, Decimal) and plain.is_finite():
+        return str(plain)
+    raise errors.InvalidArgument(f"a query value must be a text, number, flag or time, not {_kind(value)}")
+
+
+def _kind(value: object) -> str:
+    return str(value) if isinstance(value, (float, Decimal)) else type(value).__name__
 
 
 def encode(
@@ -141,26 +158,55 @@ def encode(
 
     ``body`` becomes JSON, unless it is a `Body`, or bytes that are taken for JSON as they are.
     """
-    target = f"/{operation.prefix}{_route(operation, path or {})}"
+    target = f"/{operation.prefix}{_route(operation, _named_values('path', path))}"
     if not query and body is None:
         return Request(operation, target)
     try:
-        texts = {name: query_text(value) for name, value in (query or {}).items() if value is not None}
+        texts = {name: query_text(value) for name, value in _named_values("query", query).items() if value is not None}
         if texts:
             target += "?" + "&".join([f"{_quoted(name)}={_quoted(text)}" for name, text in texts.items()])
         if body is None:
             return Request(operation, target, query=texts)
         if isinstance(body, (bytes, bytearray, memoryview)):
             return Request(operation, target, bytes(body), JSON, texts)  # pyright: ignore[reportUnknownArgumentType]
-        if hasattr(body, "write"):
-            return Request(operation, target, body, body.content_type, texts)  # type: ignore[arg-type, attr-defined]
-        return Request(operation, target, msgspec.json.encode(body, enc_hook=_plain), JSON, texts)
+        if is_body(body):
+            return Request(operation, target, body, body.content_type, texts)
+        return Request(operation, target, _json(body), JSON, texts)
     except UnicodeEncodeError:
         raise errors.InvalidArgument(f"{operation.name}: a text holds a lone surrogate, which is not text") from None
     except errors.InvalidArgument:
         raise
     except (TypeError, ValueError, OverflowError) as problem:
         raise errors.InvalidArgument(f"{operation.name}: a value cannot be sent: {problem}") from None
+
+
+def is_body(value: object) -> TypeGuard[Body]:
+    """Tell a `Body` from a file object, which can write as well, but cannot be sent twice and has no type."""
+    return all(hasattr(value, name) for name in ("size", "content_type", "write"))
+
+
+def _named_values(what: str, values: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping) or not all(isinstance(name, str) for name in values):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise errors.InvalidArgument(f"{what} must be a mapping of names to values, not {type(values).__name__}")
+    return values
+
+
+def _json(body: object) -> bytes:
+    text = msgspec.json.encode(body, enc_hook=_plain)
+    # msgspec writes null for a number that is none: the rare body with a null in it is looked through
+    if b"null" in text and _has_no_number(msgspec.to_builtins(body, enc_hook=_plain)):
+        raise ValueError("NaN and the infinities are no JSON")
+    return text
+
+
+def _has_no_number(value: Any) -> bool:
+    if isinstance(value, float):
+        return not math.isfinite(value)
+    if isinstance(value, dict):
+        return any(_has_no_number(inner) for inner in value.values())  # pyright: ignore[reportUnknownVariableType]
+    return isinstance(value, (list, tuple)) and any(_has_no_number(inner) for inner in value)  # pyright: ignore[reportUnknownVariableType]
 
 
 def _quoted(text: str) -> str:
@@ -176,6 +222,8 @@ def _plain(value: object) -> str:
     """What msgspec does not know by itself: a text of a kind of its own, such as a `Secret`."""
     if isinstance(value, str):
         return str(value)
+    if hasattr(value, "read") or hasattr(value, "write"):
+        raise TypeError("a file object cannot be sent: give bytes, or upload it with zra.files")
     raise TypeError(f"objects of type {type(value).__name__} are no JSON")
 
 
@@ -236,20 +284,29 @@ def _leads_away(value: str) -> bool:
 
 
 def decode(operation: Operation[R], reply: Reply) -> R:
-    """Decode a successful reply into the operation's result; an empty body gives None where nothing is expected."""
+    """Decode a successful reply into the operation's result. Raises `UnexpectedAnswer` where `read` does."""
+    return read(operation, reply).value
+
+
+def read(operation: Operation[R], reply: Reply) -> Decoded[R]:
+    """Decode a successful reply, and name the fields that could not be read.
+
+    The value is None where the operation has no result. Raises `UnexpectedAnswer` for what is not JSON, and for an
+    answer of which more than single fields of items cannot be read: a list that is none, an item that is none, a
+    field that is `Model.ESSENTIAL`.
+    """
     if operation.result is type(None):
-        return None  # pyright: ignore[reportReturnType]
+        return _NOTHING
     decoder = _decoders.get(operation.result)
     if decoder is None:
-        decoder = _decoders[operation.result] = LenientDecoder(operation.result)
+        decoder = _decoders[operation.result] = Decoder(operation.result)
     try:
-        answer: R = decoder.decode(reply.body)
+        return decoder.read(reply.body, reply.headers.get("Content-Type", ""))
     except ValueError as problem:
         text = f"the answer is not the JSON that was expected: {problem}"
         raise errors.UnexpectedAnswer(
             operation.name, text, status=reply.status, tracking_id=reply.tracking_id
         ) from None
-    return answer
 
 
 def failure(

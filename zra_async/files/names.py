@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import unicodedata
 
-from zra_async.api.checks import file_name
+from zra_async.api.arguments import check_file_name
 from zra_async.errors import InvalidArgument
 
-VIDEO = (".mov", ".mp4", ".avi", ".wmv", ".h264")
+VIDEO = (".mov", ".mp4", ".avi", ".wmv", ".h264", ".264")
 ATTACHMENTS = ("transcript.json", "metadata.json")
 CAPTIONS = ".vtt"
 
@@ -21,7 +21,7 @@ def check_upload_name(name: str, *, attachment: bool) -> str:
         name.encode()
     except UnicodeEncodeError:
         raise InvalidArgument("the name of the file is not text: give a file_name") from None
-    file_name(name)
+    check_file_name("file_name", name)
     lower = name.casefold()
     if attachment:
         if not lower.endswith((*ATTACHMENTS, CAPTIONS)):

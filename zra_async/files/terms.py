@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from zra_async.api.arguments import check_choice, check_whole
 from zra_async.api.file_models import UploadedFile as RawUploadedFile
 from zra_async.api.files import MAX_SINGLE_BYTES, Source
-from zra_async.api.resource import between, one_of
 from zra_async.core.callbacks import check_plain
 from zra_async.errors import InvalidArgument
 from zra_async.files.names import CAPTIONS, check_upload_name
@@ -54,11 +54,12 @@ class Wanted:
 
     def __post_init__(self) -> None:
         check_upload_name(self.name, attachment=bool(self.main_file_id))
-        one_of("source_system", self.source_system, tuple(SOURCES))
+        if self.source_system is not None:
+            check_choice("source_system", self.source_system, tuple(SOURCES))
         if self.on_progress is not None:
             check_plain("on_progress", self.on_progress)
         if self.concurrency is not None:
-            between("concurrency", self.concurrency, 1, MOST_PARTS)
+            check_whole("concurrency", self.concurrency, 1, MOST_PARTS)
         if self.source_system is None:
             return
         if not self.main_file_id:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from zra_async import errors
 from zra_async.api import files as api
-from zra_async.api.resource import filled
+from zra_async.api.arguments import check_text
 from zra_async.core.pipeline import CallOptions
 from zra_async.files.carrier import Carrier, loaded
 from zra_async.files.intake import Uploadable, name_of, take_in
@@ -76,7 +76,7 @@ class Files(api.Files):
         """
         wanted = Wanted(
             name=_name(source, file_name),
-            main_file_id="" if main_file_id is None else filled("main_file_id", main_file_id),
+            main_file_id="" if main_file_id is None else check_text("main_file_id", main_file_id),
             source_system=source_system,
             part_size=part_size,
             concurrency=concurrency,

@@ -123,7 +123,7 @@ class RawCaller:
         cursor: str = "",
     ) -> Pages[Reply]:
         """Begin a list whose items are the replies themselves, one a page."""
-        fixed = {**(query or {}), "page_size": page_size or operation.max_page_size}
+        fixed = {**(query or {}), "page_size": page_size or operation.usual_page_size}
 
         async def fetch(token: str) -> Page[Reply]:
             wanted = {**fixed, "next_page_token": token or None}

@@ -119,9 +119,11 @@ def records_of(report: ExportReport) -> dict[str, int]:
 def summary(report: ExportReport) -> str:
     """How much was read and how fast, in one line."""
     calls = sum(report.calls.values())
+    dropped = sum(report.dropped_fields.values())
+    lost = f"; {count(dropped, 'field')} that could not be read: the log names them" if dropped else ""
     return (
         f"{count(sum(records_of(report).values()), 'record')} in {duration(report.seconds)}: {count(calls, 'call')}, "
-        f"{rate(calls, report.seconds, 'calls')} ({_by_label(report.calls)}); 429s: {report.refused}"
+        f"{rate(calls, report.seconds, 'calls')} ({_by_label(report.calls)}); 429s: {report.refused}{lost}"
     )
 
 

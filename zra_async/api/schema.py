@@ -1,0 +1,51 @@
+"""Base types of what is sent and of what is answered."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, ClassVar
+
+import msgspec
+
+from zra_async.api.arguments import check_time
+
+#: a time in an answer; one without an offset is read as UTC, so that it is always aware
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+#: an amount, a score or a measure, as it was sent: a whole number stays an int of any size, a fraction is a float
+Number = int | float
+
+
+class Model(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An answer, or a part of one. Field names are the wire's own; unknown fields are ignored, missing ones default."""
+
+    #: fields without which the answer is of no use: where one cannot be read, the call raises `UnexpectedAnswer`
+    ESSENTIAL: ClassVar[frozenset[str]] = frozenset({"next_page_token"})
+
+
+class OpenEnum(StrEnum):
+    """A set of known texts that may grow: an unknown one becomes a member of its own, for which `known` is False."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> OpenEnum | None:
+        if not isinstance(value, str):
+            return None
+        member = str.__new__(cls, value)
+        member._name_ = f"UNKNOWN_{value}"
+        member._value_ = value
+        return member
+
+    @property
+    def known(self) -> bool:
+        """Whether the reference lists this value."""
+        return self._name_ in type(self).__members__
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Something that is sent. A field left `UNSET` is not sent; None is sent as null. Times must be aware."""
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if isinstance(value, datetime):
+                msgspec.structs.force_setattr(self, name, check_time(name, value))
