@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import functools
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal, cast, get_args, get_type_hints
@@ -14,12 +13,13 @@ import msgspec
 from zra_async.api import crm_imports as api
 from zra_async.api.crm_models import QueuedTask
 from zra_async.api.crm_records import AccountRecord, ContactRecord, CrmRecord, DealRecord, LeadRecord
+from zra_async.bulk.cells import boolean, day, entries, moment, number, whole_number
+from zra_async.bulk.people import mail_or_id, people
 from zra_async.bulk.record_files import Row, readable
 from zra_async.core.operation import Operation
 from zra_async.errors import InvalidArgument
 
 KindName = Literal["accounts", "contacts", "deals", "leads"]
-_TIME = re.compile(r"\d{4}-\d\d-\d\d.*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,38 +75,47 @@ def crm_id(kind: Kind, value: object) -> str:
 # --------------------------------------------------------------------------- cells of a CSV file
 
 
+Reader = Callable[[str, str], Any]
+
+
 def _from_cells(kind: Kind, cells: Mapping[str, str]) -> dict[str, Any]:
-    times = _times_of(kind.record)
-    fields: dict[str, Any] = {}
-    for name, cell in cells.items():
-        text = cell.strip()
-        if not text:
-            continue
-        if name in times and not _TIME.fullmatch(text):
-            # a bare number would be taken for seconds since 1970
-            raise InvalidArgument(f"{name} must look like {times[name]}, not {text[:40]!r}")
-        fields[name] = _LISTS[name](text) if name in _LISTS else text
-    return fields
+    readers = _readers_of(kind.record)
+    texts = {name: text for name, cell in cells.items() if (text := cell.strip())}
+    return {name: readers[name](name, text) if name in readers else text for name, text in texts.items()}
 
 
 @functools.cache
-def _times_of(record: type[CrmRecord]) -> dict[str, str]:
+def _readers_of(record: type[CrmRecord]) -> dict[str, Reader]:
+    """How the columns are read that are more than a text."""
     kinds = {name: get_args(hint) for name, hint in get_type_hints(record).items()}
-    times = {name: "2025-11-20T12:00:00Z" for name, of in kinds.items() if datetime in of}
-    return times | {name: "2025-11-20" for name, of in kinds.items() if date in of}
+    readers = {name: reader for name, of in kinds.items() for kind, reader in _READERS.items() if kind in of}
+    emails: dict[str, Reader] = {name: _email for name in kinds if name.endswith("_email")}
+    return readers | emails | {"contacts": _contacts, "team_member_emails": _emails}
 
 
-def _parts(text: str) -> list[str]:
-    return [part for piece in text.split(";") if (part := piece.strip())]
-
-
-def _contacts(text: str) -> Any:
+def _contacts(name: str, text: str) -> Any:
     if text.startswith("["):
         try:
             return msgspec.json.decode(text)
-        except msgspec.DecodeError as problem:
-            raise InvalidArgument(f"contacts: {problem}") from None
-    return [{"crm_contact_id": crm_contact_id} for crm_contact_id in _parts(text)]
+        except (msgspec.DecodeError, RecursionError) as problem:
+            raise InvalidArgument(f"{name}: {problem}") from None
+    return [{"crm_contact_id": crm_contact_id} for crm_contact_id in entries(text)]
 
 
-_LISTS = {"contacts": _contacts, "team_member_emails": _parts}
+def _email(name: str, text: str) -> str:
+    """One address in any notation; a text that holds none is left to the check of the record."""
+    return mail_or_id(name, text) if "@" in text else text
+
+
+def _emails(name: str, text: str) -> list[str]:
+    try:
+        found = people(text)
+    except InvalidArgument as problem:
+        raise InvalidArgument(f"{name}: {problem}") from None
+    for person in found:
+        if not person.address:
+            raise InvalidArgument(f"{name}: {person.name[:60]!r} has no mail address")
+    return [person.address for person in found]
+
+
+_READERS: dict[type, Reader] = {bool: boolean, int: whole_number, float: number, datetime: moment, date: day}

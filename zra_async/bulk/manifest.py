@@ -6,14 +6,16 @@ import contextlib
 import hashlib
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 
+from zra_async.bulk.cells import moment
 from zra_async.bulk.ingest_item import Checked, CloudRecording, ConversationFields, IngestItem, checked, is_address
+from zra_async.bulk.people import Person, mail_or_id, people
 from zra_async.bulk.record_files import PathLike, Row, read_rows, reader_of
 from zra_async.errors import InvalidArgument
 
@@ -23,7 +25,8 @@ _CLOUD = ("key", "user_id", "meeting_uuid", "recording_link")
 _CONVERSATION = ConversationFields.__struct_fields__
 #: the columns of a manifest, and the fields of its objects
 COLUMNS = (*_ITEM, *_CLOUD[1:], *_CONVERSATION)
-_PERSON = re.compile(r"(?P<name>[^<>]*)<(?P<email>[^<>]*)>")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)
+_SOURCES = {"1": "gong", "2": "chorus", "gong": "gong", "chorus": "chorus"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,8 +68,9 @@ async def check_manifest(path: PathLike) -> Manifest:
       ``host_id``, ``deal_id``, ``participants``, ``timeline``, ``primary_language`` and ``timezone`` are not;
     - or ``user_id`` with ``meeting_uuid`` or ``recording_link``: a cloud recording.
 
-    In a CSV file an empty cell is a field that is not there, ``participants`` is ``Name <mail>; Name``, or JSON as
-    ``timeline`` is. Raises `InvalidArgument` when the file cannot be read at all.
+    In a CSV file an empty cell is a field that is not there. ``participants`` are one or several people in the notation
+    of a mail program, such as ``Name <mail>; mail; Name``, or JSON as ``timeline`` is. The separator may be a comma, a
+    semicolon or a tab, the encoding UTF-8 or UTF-16. Raises `InvalidArgument` when the file cannot be read at all.
     """
     place = _absolute(path)
     read = reader_of(place, COLUMNS)
@@ -173,20 +177,50 @@ def _given(row: Row) -> Iterator[tuple[str, Any]]:
 
 
 def _from_cell(name: str, text: str) -> Any:
-    if name == "timeline" or (name == "participants" and text.startswith("[")):
-        try:
-            return msgspec.json.decode(text)
-        except (msgspec.DecodeError, ValueError, RecursionError) as problem:
-            raise InvalidArgument(f"{name}: {problem}") from None
-    if name == "participants":
-        return [_person(part.strip()) for part in text.split(";") if part.strip()]
-    return text
+    match name:
+        case "timeline":
+            return _json(name, text)
+        case "participants" if text.startswith(("[", "{")):
+            return _participants(_json(name, text))
+        case "participants":
+            return _named(name, lambda: [_participant(person) for person in people(text)])
+        case "host_id" | "user_id":
+            return mail_or_id(name, text)
+        case "meeting_start_time" | "meeting_end_time":
+            return text if _TIME.fullmatch(text) else moment(name, text).isoformat()
+        case "source":
+            return _SOURCES.get(text.casefold(), text)
+        case "conversation_type" | "primary_language":
+            return text.casefold()
+        case _:
+            return text
 
 
-def _person(text: str) -> dict[str, str]:
-    found = _PERSON.fullmatch(text)
-    return (
-        {"display_name": text}
-        if found is None
-        else {"display_name": found["name"].strip(), "email": found["email"].strip()}
-    )
+def _json(name: str, text: str) -> Any:
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, ValueError, RecursionError) as problem:
+        raise InvalidArgument(f"{name}: {problem}") from None
+
+
+def _participants(found: Any) -> list[Any]:
+    """A JSON list whose texts are people in the notation of a cell, or a single object."""
+    if not isinstance(found, list):
+        return [found]
+    given = list[Any](found)  # pyright: ignore[reportUnknownArgumentType]
+    return [one for each in given for one in (_people_in(each) if isinstance(each, str) else [each])]
+
+
+def _people_in(text: str) -> list[Any]:
+    return _named("participants", lambda: [_participant(person) for person in people(text)])
+
+
+def _participant(person: Person) -> dict[str, str]:
+    return {"display_name": person.shown} | ({"email": person.address} if person.address else {})
+
+
+def _named(name: str, read: Callable[[], list[dict[str, str]]]) -> list[dict[str, str]]:
+    try:
+        return read()
+    except InvalidArgument as problem:
+        raise InvalidArgument(f"{name}: {problem}") from None

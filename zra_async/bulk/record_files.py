@@ -5,7 +5,7 @@ A row that cannot be read is a row with a problem, never the end of the file.
 
 from __future__ import annotations
 
-import csv
+import codecs
 import itertools
 import os
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
@@ -15,13 +15,13 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from zra_async.bulk.csv_files import LONGEST_LINE, CsvRow, opened, read_csv
 from zra_async.errors import InvalidArgument, SourceError
 from zra_async.osfiles.threads import to_thread
 
 PathLike = str | os.PathLike[str]
 #: rows of one turn of the event loop, and of one visit to the reading thread
 BATCH = 250
-LONGEST_LINE = 4 * 1024 * 1024
 _SHOWN = 2_000  #: characters of a line that cannot be read
 
 
@@ -41,17 +41,17 @@ class Row:
 
 
 def reader_of(path: PathLike, columns: Iterable[str]) -> Callable[[], Iterator[Row]]:
-    """How the file at ``path`` is read, by its suffix: .jsonl, .ndjson or .csv, the last with some of ``columns``.
+    """How the file at ``path`` is read, by its suffix: .jsonl and .ndjson, or .csv and .tsv with some of ``columns``.
 
     Raises `InvalidArgument` for another suffix and for what is no file; the reader raises it for a wrong header.
     """
     place = Path(path)
     suffix = place.suffix.casefold()
-    if suffix not in {".jsonl", ".ndjson", ".csv"}:
+    if suffix not in {".jsonl", ".ndjson", ".csv", ".tsv"}:
         raise InvalidArgument(f"{place} must end with .jsonl or .csv, which says how it is read")
     if not place.is_file():
         raise InvalidArgument(f"{place} is not a file")
-    if suffix == ".csv":
+    if suffix in {".csv", ".tsv"}:
         names = frozenset(columns)
         return lambda: _read_csv(place, names)
     return lambda: _read_jsonl(place)
@@ -101,26 +101,18 @@ def readable(problem: str) -> str:
     return f"{place.rstrip('`')}: {text}" if place else problem
 
 
-def _opened(path: Path) -> BinaryIO:
-    try:
-        return path.open("rb")
-    except OSError as problem:
-        raise InvalidArgument(f"{path} cannot be read: {problem.strerror}") from problem
-
-
 # --------------------------------------------------------------------------- JSONL
 
 
 def _read_jsonl(path: Path) -> Iterator[Row]:
-    with _opened(path) as file:
+    with opened(path) as file:
         index = 0
         for number in itertools.count(1):
             line = file.readline(LONGEST_LINE)
             if not line:
                 return
             too_long = len(line) == LONGEST_LINE and not line.endswith(b"\n")
-            if number == 1:
-                line = line.removeprefix(b"\xef\xbb\xbf")
+            line = line.removeprefix(codecs.BOM_UTF8)  # also in the middle: files may have been put together
             if too_long:
                 _skip_line(file)
             elif not line.strip():
@@ -154,60 +146,24 @@ def _shown(line: bytes) -> str:
 
 
 def _read_csv(path: Path, columns: frozenset[str]) -> Iterator[Row]:
-    with _opened(path) as binary:
-        # strict, or a quotation mark that is never closed would take all the rows behind it for its cell
-        reader = csv.reader(_text_lines(binary), strict=True)
-        header: list[str] = []
-        index = 0
-        while True:
-            line = reader.line_num + 1
-            problem = ""
-            try:
-                cells = next(reader, None)
-            except csv.Error as error:
-                unclosed = "; a quotation mark is not closed" if "unexpected end" in str(error) else ""
-                cells, problem = [], f"the row cannot be read: {error}{unclosed}"
-            if cells is None:
-                return
-            if header and (cells or problem):
-                yield _csv_row(index, line, header, cells, problem)
-                index += 1
-            elif cells or problem:
-                header = _checked_header(path, cells, columns, problem)
+    rows = read_csv(path, columns)
+    header = next(rows)
+    assert isinstance(header, list)
+    for index, row in enumerate(rows):
+        if isinstance(row, CsvRow):
+            yield _csv_row(index, row, header)
 
 
-def _text_lines(binary: BinaryIO) -> Iterator[str]:
-    encoding = "utf-8-sig"
-    while line := binary.readline(LONGEST_LINE):
-        # what is not UTF-8 is kept as it is, so that it costs its own row only
-        yield line.decode(encoding, "surrogateescape")
-        encoding = "utf-8"
-
-
-def _checked_header(path: Path, cells: list[str], columns: frozenset[str], problem: str) -> list[str]:
-    header = [cell.strip() for cell in cells]
-    unknown = [name for name in header if name not in columns]
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if unknown:
-        names = ", ".join(name or "a column without a name" for name in dict.fromkeys(unknown))
-        shown = names.encode("utf-8", "replace").decode()[:300]
-        problem = f"unknown in the header: {shown}; the columns are {', '.join(sorted(columns))}"
-    elif twice:
-        problem = f"twice in the header: {', '.join(twice)}"
-    if problem:
-        raise InvalidArgument(f"{path}: {problem}")
-    return header
-
-
-def _csv_row(index: int, line: int, header: list[str], cells: list[str], problem: str) -> Row:
-    if problem:
-        return Row(index, line, "", problem, cells=True)
+def _csv_row(index: int, row: CsvRow, header: list[str]) -> Row:
+    if row.problem:
+        return Row(index, row.line, "", row.problem, cells=True)
+    cells = row.cells
     if len(cells) != len(header):
         problem = f"the row has {len(cells)} cells, the header {len(header)}"
-        return Row(index, line, ",".join(cells)[:_SHOWN], problem, cells=True)
+        return Row(index, row.line, ",".join(cells)[:_SHOWN], problem, cells=True)
     record: Mapping[str, str] = dict(zip(header, cells, strict=True))
     try:
         "".join(cells).encode()
     except UnicodeEncodeError:
-        return Row(index, line, record, "the row is not UTF-8", cells=True)
-    return Row(index, line, record, cells=True)
+        return Row(index, row.line, record, "the row is not UTF-8: save the file as UTF-8", cells=True)
+    return Row(index, row.line, record, cells=True)
