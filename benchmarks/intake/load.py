@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,9 @@ from pathlib import Path
 from typing import Any
 
 _START = datetime(2025, 1, 6, 9, tzinfo=UTC)
+_SENTENCE = {"start": 0, "end": 900_000, "text": "and so on " * 400}
+_TRANSCRIPT = {"payload": {"callId": "1", "transcript": [{"speakerId": "1", "topic": "", "sentences": [_SENTENCE]}]}}
+_METADATA = {"payload": {"metaData": {"id": "1", "title": "from the old system"}, "parties": []}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,8 @@ class Item:
 def make_files(folder: Path, size: int) -> None:
     """Write one file of each sort; all items send the same ones."""
     (folder / "call.mp4").write_bytes(bytes(range(256)) * (size // 256))
-    (folder / "transcript.json").write_bytes(b'{"text":"' + b"and so on " * 400 + b'"}')
-    (folder / "metadata.json").write_bytes(b'{"source":"the old system"}')
+    (folder / "transcript.json").write_text(json.dumps(_TRANSCRIPT))
+    (folder / "metadata.json").write_text(json.dumps(_METADATA))
 
 
 def items(folder: Path, count: int, *, attached: bool) -> Iterator[Item]:

@@ -59,6 +59,22 @@ def test_a_good_manifest_can_be_checked_without_an_account(invoke: Invoke, manif
     }
 
 
+def test_what_the_service_would_ignore_is_a_warning(served: Invoke, manifest: Path) -> None:
+    """A transcript that is not JSON, and a timeline beside it, are told by the check and by the run; all is sent."""
+    (manifest.parent / "odd.transcript.json").write_text("hello")
+    line = json.loads(manifest.read_text().splitlines()[0]) | {"key": "odd", "transcript": "odd.transcript.json"}
+    line["conversation_topic"] = "Odd"
+    line["timeline"] = [{"start_time_in_recording": "00:00:01.000", "participants": [{"display_name": "Bob"}]}]
+    manifest.write_text(json.dumps(line) + "\n")
+    checked = served("ingest", str(manifest), "--check")
+    assert (checked.code, checked.out.count("all can be sent, 2 warnings")) == (0, 1)
+    assert [row.split(": ")[:2] for row in checked.err.splitlines()] == [[f"{manifest}:1", "warning"]] * 2
+    sent = served("ingest", str(manifest), "-q", "--json")
+    assert (sent.code, sent.rows[0]["counts"]) == (0, {"added": 1})
+    assert {key for key, _ in sent.rows[0]["warnings"]} == {"odd"}
+    assert sent.err.count("odd: warning: ") == 2
+
+
 def test_items_are_sent_once(served: Invoke, manifest: Path) -> None:
     """A second run skips what the first has done; the ledger tells."""
     first = served("ingest", str(manifest), "-q", "--json")

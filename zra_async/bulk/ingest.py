@@ -174,7 +174,9 @@ class Run:
         self._resets_at: datetime | None = None
         analysis = plan.analysis if plan.wait_for_analysis else None
         adder = Adder(view.conversations, ledger, plan.settle, plan.patience, analysis, view.clock)
-        self._carrier = Carrier(view.files, adder, ledger, plan.patience, single_limit, self._count_bytes)
+        self._carrier = Carrier(
+            view.files, adder, ledger, plan.patience, single_limit, self._count_bytes, self._outcomes.warn
+        )
         self.analyses: Analyses = Analyses(view.conversations, ledger, plan.analysis, self._analysed)
 
     def report(self, seconds: float) -> IngestReport:
@@ -185,6 +187,7 @@ class Run:
             stopped=self._stopped,
             resets_at=self._resets_at,
             sent=self._outcomes.sent,
+            warnings=tuple(self._outcomes.warnings),
             seconds=seconds,
         )
 
@@ -247,6 +250,7 @@ class Run:
         if claim.entry.state in _ADDED:
             return None
         try:
+            self._outcomes.warn(ready.key, ready.warnings)
             return await self._carried(ready, claim.entry)
         except _FATAL:
             raise

@@ -21,6 +21,7 @@ from zra_async.api.schema import Record
 from zra_async.bulk.record_files import as_text, readable
 from zra_async.core.operation import ListOperation, Operation
 from zra_async.errors import InvalidArgument
+from zra_async.files.attachments import TIMELINE, check_attachment, check_file
 from zra_async.files.intake import Uploadable, name_of
 from zra_async.files.names import ATTACHMENTS, CAPTIONS
 from zra_async.files.plan import LARGEST_FILE
@@ -89,12 +90,13 @@ class FileStep:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An item that can be sent: its files in their order, and the fields of its conversation."""
+    """An item that can be sent: its files in their order, the fields of its conversation, and what is odd about it."""
 
     key: str
     files: tuple[FileStep, ...] = ()
     fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
     cloud: CloudRecording | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> bytes:
@@ -130,7 +132,26 @@ async def checked(item: object) -> Checked:
     await _dry().add(**fields, file_id="-")
     if item.source is not None and item.transcript is None and item.metadata is None:
         raise InvalidArgument("source says where a transcript or metadata is from, and there is none")
-    return Checked(key, await to_thread(_files, item), fields)
+    discarded = item.transcript is not None and fields.get("timeline")
+    return Checked(key, await to_thread(_files, item), fields, warnings=(TIMELINE,) if discarded else ())
+
+
+async def attachment_warnings(item: Checked) -> tuple[str, ...]:
+    """What is wrong with the attachments of an item that lie on disk or in memory."""
+    return await to_thread(_look_into, item.files)
+
+
+def _look_into(files: tuple[FileStep, ...]) -> tuple[str, ...]:
+    found: list[str] = []
+    for file in files:
+        source = file.source
+        if file.step == "main":
+            continue
+        if isinstance(source, (bytes, bytearray, memoryview)):
+            found += check_attachment(bytes(source), file.name, file.source_system)
+        elif isinstance(source, (str, os.PathLike)):
+            found += check_file(Path(source), file.name, file.source_system)
+    return tuple(found)
 
 
 def is_address(recording: object) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
@@ -45,7 +45,8 @@ class IngestReport:
 
     `counts` has every outcome, `problems` the first 1 000 items that are neither added nor skipped. `stopped` says why
     the run ended before its input, "" when it did not, and `resets_at` when to go on with what is deferred. `sent` is
-    how many bytes of files were uploaded.
+    how many bytes of files were uploaded. `warnings` are the first 1 000 pairs of a key and what is odd about the item:
+    it is uploaded all the same, and the service may ignore its transcript or metadata without a word.
     """
 
     counts: Mapping[OutcomeName, int]
@@ -53,6 +54,7 @@ class IngestReport:
     stopped: str = ""
     resets_at: datetime | None = None
     sent: int = 0
+    warnings: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     seconds: float = 0.0
 
     @property
@@ -81,7 +83,14 @@ class Outcomes:
         self.counts: Counter[OutcomeName] = Counter()
         self.problems: list[ItemOutcome] = []
         self.sent = 0
+        self.warnings: dict[tuple[str, str], None] = {}  # each once, in their order
         self._tell = guarded("on_outcome", on_outcome)
+
+    def warn(self, key: str, warnings: Iterable[str]) -> None:
+        """Take note of what is odd about an item."""
+        for text in warnings:
+            if len(self.warnings) < KEPT:
+                self.warnings[key, text] = None
 
     def add(self, outcome: ItemOutcome) -> None:
         """Take note of what became of an item."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
@@ -31,7 +31,10 @@ class _BeginAnew(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Carrier:
-    """Carries items, one `carry` for each. `sent` is told of the bytes that were uploaded."""
+    """Carries items, one `carry` for each.
+
+    `sent` is told of the bytes that were uploaded, and `warned` of what is wrong with the attachments of an item.
+    """
 
     files: Files
     adder: Adder
@@ -39,6 +42,7 @@ class Carrier:
     patience: Polling
     single_limit: int
     sent: Callable[[int], None]
+    warned: Callable[[str, Sequence[str]], None]
 
     async def carry(self, item: Checked, entry: Entry) -> ItemOutcome:
         """Bring an item from where it is to its end.
@@ -154,6 +158,7 @@ class Carrier:
                 await asyncio.sleep(self.patience.delay(asked))
             else:
                 self.sent(stored.size)
+                self.warned(entry.key, stored.warnings)
                 return stored.file_id
         if file.step != "main":  # none of these attempts was lost: the next run may try again
             await self.ledger.save(replace(entry, begun=False))

@@ -7,14 +7,22 @@ import hashlib
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 
 from zra_async.bulk.cells import moment
-from zra_async.bulk.ingest_item import Checked, CloudRecording, ConversationFields, IngestItem, checked, is_address
+from zra_async.bulk.ingest_item import (
+    Checked,
+    CloudRecording,
+    ConversationFields,
+    IngestItem,
+    attachment_warnings,
+    checked,
+    is_address,
+)
 from zra_async.bulk.people import Person, mail_or_id, people
 from zra_async.bulk.record_files import PathLike, Row, read_rows, reader_of
 from zra_async.errors import InvalidArgument
@@ -34,7 +42,8 @@ class Manifest:
     """A manifest that was looked through: an async iterable of its items, with what was found.
 
     `items` counts the rows, `files` and `bytes` what would be uploaded. `problems` are the rows that cannot be sent, as
-    pairs of line number and reason; as long as there are any, no item is given out.
+    pairs of line number and reason; as long as there are any, no item is given out. `warnings` are pairs of a line
+    number and what is odd about an item that can be sent: the service may ignore its transcript or metadata.
     """
 
     path: Path
@@ -42,6 +51,7 @@ class Manifest:
     files: int = 0
     bytes: int = 0
     problems: tuple[tuple[int, str], ...] = field(default=(), repr=False)
+    warnings: tuple[tuple[int, str], ...] = field(default=(), repr=False)
 
     def __len__(self) -> int:
         return self.items
@@ -75,6 +85,7 @@ async def check_manifest(path: PathLike) -> Manifest:
     place = _absolute(path)
     read = reader_of(place, COLUMNS)
     problems: list[tuple[int, str]] = []
+    warnings: list[tuple[int, str]] = []
     items = files = size = 0
     with contextlib.closing(_Keys()) as keys:
         async with contextlib.aclosing(read_rows(read)) as batches:
@@ -86,9 +97,12 @@ async def check_manifest(path: PathLike) -> Manifest:
                     except InvalidArgument as problem:
                         problems.append((row.line or 0, str(problem)))
                     else:
+                        warnings += [(row.line or 0, text) for text in found.warnings]
                         files += len(found.files)
                         size += found.size
-    return Manifest(path=place, items=items, files=files, bytes=size, problems=tuple(problems))
+    return Manifest(
+        path=place, items=items, files=files, bytes=size, problems=tuple(problems), warnings=tuple(warnings)
+    )
 
 
 def _absolute(path: PathLike) -> Path:
@@ -101,7 +115,7 @@ async def _looked_at(row: Row, folder: Path, keys: _Keys) -> Checked:
     first = keys.first_line(found.key, row.line or 0)
     if first is not None:
         raise InvalidArgument(f"the key {found.key!r} is that of line {first}, too")
-    return found
+    return replace(found, warnings=(*found.warnings, *await attachment_warnings(found)))
 
 
 class _Keys:

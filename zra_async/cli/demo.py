@@ -62,8 +62,9 @@ def _recordings(folder: Path) -> list[tuple[Path, Path]]:
         with recording.open("wb") as file:
             file.write(b"\x00\x00\x00\x18ftypmp42" + os.urandom(1 << 16))
             file.truncate(length)
-        words = [{"speaker": "Jo", "start": 0.0, "text": f"Welcome to the {name.replace('-', ' ')}."}]
-        transcript.write_text(json.dumps({"transcript": words}), "utf-8")
+        sentence = {"start": 0, "end": 2000, "text": f"Welcome to the {name.replace('-', ' ')}."}
+        said = [{"speakerId": "1", "topic": "", "sentences": [sentence]}]
+        transcript.write_text(json.dumps({"payload": {"callId": name, "transcript": said}}), "utf-8")
         made.append((recording, transcript))
     return made
 

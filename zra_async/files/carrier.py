@@ -9,8 +9,10 @@ from msgspec import UNSET
 
 from zra_async import errors
 from zra_async.api import files as api
+from zra_async.core.events import logger
 from zra_async.core.operation import Host, Label
 from zra_async.core.pipeline import CallOptions
+from zra_async.files.attachments import check_source
 from zra_async.files.body import PartBody
 from zra_async.files.caller import FileCaller
 from zra_async.files.journal import Fingerprint, JournalFile, UploadState
@@ -39,6 +41,13 @@ class Carrier:
         state = await loaded(log)
         if state is not None:
             _demand_same_request(state, wanted, log)
+        warnings = await _checked(content, wanted)
+        done = await self._carried(content, wanted, log, state)
+        return msgspec.structs.replace(done, warnings=warnings) if warnings else done
+
+    async def _carried(
+        self, content: Source, wanted: Wanted, log: JournalFile | None, state: UploadState | None
+    ) -> UploadedFile:
         if wanted.in_parts(content.size, self._session.config.transfers.single_upload_limit):
             return await self.in_parts(content, wanted, log, state)
         return await self._at_once(content, wanted, log, state)
@@ -130,6 +139,16 @@ class Carrier:
         limits = self._session.limits.snapshot().get(Label.MULTIPART)
         budget = None if limits is None else limits.per_day
         return plan_parts(size, part_size=wanted, daily_budget=budget)[0].size
+
+
+async def _checked(content: Source, wanted: Wanted) -> tuple[str, ...]:
+    """Look at an attachment before it is sent, and log what is wrong with it."""
+    if not wanted.main_file_id:
+        return ()
+    warnings = await to_thread(check_source, content, wanted.name, wanted.source_system)
+    for text in warnings:
+        logger.warning("files.upload: %s", text)
+    return warnings
 
 
 async def loaded(log: JournalFile | None) -> UploadState | None:

@@ -22,7 +22,8 @@ class UploadedFile(RawUploadedFile, frozen=True, kw_only=True):
     """A file that the service has.
 
     `parts` is in how many parts it went, `reused` how many of them an earlier, interrupted run had stored, and
-    `restarted` why that run's upload could not be continued and was begun anew ("" if it was not).
+    `restarted` why that run's upload could not be continued and was begun anew ("" if it was not). `warnings` says what
+    is wrong with a transcript or metadata file that the service may ignore therefore.
     """
 
     file_name: str
@@ -30,6 +31,7 @@ class UploadedFile(RawUploadedFile, frozen=True, kw_only=True):
     parts: int = 1
     reused: int = 0
     restarted: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +41,12 @@ class UploadedRecording:
     main: UploadedFile
     transcript: UploadedFile | None = None
     metadata: UploadedFile | None = None
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What is wrong with the attachments, which the service may ignore therefore."""
+        attached = (self.transcript, self.metadata)
+        return tuple(text for one in attached if one is not None for text in one.warnings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,7 +58,8 @@ class Files(api.Files):
         ``source`` is a path, a binary file object (from its position on), bytes, or an async iterator of bytes, which
         is spooled to disk; ``size`` is its length in bytes, if you know it and want it checked. ``file_name`` is by
         default that of the source: a video, or with ``main_file_id`` a transcript or metadata, whose origin
-        ``source_system`` tells.
+        ``source_system`` tells. Of these the service ignores what it cannot use, without a word: they are looked at
+        before they are sent, and what is wrong is logged and stands in ``warnings`` of the result.
 
         Up to 100 MB go in one request, more (or any file with a ``part_size``, 5 MiB to 100 MB) in parts, of which
         ``concurrency`` are on their way at once, 4 by default and over all uploads of the client. ``journal`` is the

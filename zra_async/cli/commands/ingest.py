@@ -94,10 +94,17 @@ def _checked(frame: Frame, manifest: Path, found: Manifest) -> Exit:
     """Tell what is wrong with a manifest, line by line, and what it holds."""
     for line, reason in found.problems:
         say(f"{manifest}:{line}: {reason}")
+    for line, text in found.warnings[:_SHOWN]:
+        say(f"{manifest}:{line}: warning: {text}")
+    if len(found.warnings) > _SHOWN:
+        say(f"… and {len(found.warnings) - _SHOWN:,} more warnings: --json has them all")
     bad = len(found.problems)
     text = f"{count(found.items, 'item')}, {count(found.files, 'file')}, {size(found.bytes)}"
     verdict = f"{count(bad, 'bad row')}: nothing was sent" if bad else "all can be sent"
+    if found.warnings:
+        verdict += f", {count(len(found.warnings), 'warning')}"
     data = {"items": found.items, "files": found.files, "bytes": found.bytes, "bad": bad, "problems": found.problems}
+    data["warnings"] = found.warnings
     frame.output.report(data, lambda: f"{text}; {verdict}\n")
     return Exit.USAGE if bad else Exit.OK
 
@@ -117,6 +124,10 @@ def _tell(report: IngestReport, manifest: Path) -> None:
         say(f"{problem.key}: {problem.outcome}{': ' + problem.reason if problem.reason else ''}{maybe}")
     if len(report.problems) > _SHOWN:
         say(f"… and {len(report.problems) - _SHOWN:,} more: zra ingest {manifest} --status shows them")
+    for key, text in report.warnings[:_SHOWN]:
+        say(f"{key}: warning: {text}")
+    if len(report.warnings) > _SHOWN:
+        say(f"… and {len(report.warnings) - _SHOWN:,} more warnings: zra ingest {manifest} --check shows them")
     if report.counts.get("failed"):
         say("what has failed is tried again with --retry-failed")
     if report.stopped:

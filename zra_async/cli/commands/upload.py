@@ -23,6 +23,7 @@ from zra_async.cli.values import arguments
 from zra_async.cli.wording import size
 from zra_async.client import ZRAClient
 from zra_async.errors import AmbiguousWrite, UnexpectedAnswer, ZRAError
+from zra_async.files.attachments import TIMELINE
 from zra_async.files.progress import OnProgress, Progress
 from zra_async.files.terms import SourceSystem, UploadedRecording
 
@@ -64,6 +65,8 @@ async def command(
     An upload that was interrupted goes on with the same command within seven days, even after a crash.
     """
     wanted = _conversation(pairs, wait)
+    if wanted is not None and wanted.get("timeline") and how["transcript"] is not None:
+        say(f"warning: {TIMELINE}")
     default = recording.with_name(f"{recording.name}.zra")
     with memory(frame.connection, journal, default) as place:
         note = Added(place)
@@ -127,6 +130,8 @@ async def _upload(
         on_progress=on_progress,
         journal=journal,
     )
+    for text in stored.warnings:
+        say(f"warning: {text}")
     if stored.main.reused:
         say(f"{stored.main.reused} of {stored.main.parts} parts were stored by an earlier run")
     if stored.main.restarted:
