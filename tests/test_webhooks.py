@@ -6,14 +6,19 @@ import contextlib
 import hashlib
 import hmac
 import json
+from email.message import Message
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from multidict import CIMultiDict, CIMultiDictProxy
+from starlette.datastructures import Headers as StarletteHeaders
 
-from zra_async.errors import ConfigurationError, WebhookRefused
+from zra_async.core.clock import ServiceClock
+from zra_async.errors import ConfigurationError, InvalidArgument, WebhookRefused
 from zra_async.webhooks import Event, UrlValidation, WebhookReceiver
 
 SECRET = "webhook-secret-of-a-test"
@@ -108,3 +113,201 @@ def test_an_empty_secret_is_refused_and_none_is_shown() -> None:
     with pytest.raises(ConfigurationError):
         WebhookReceiver(" ")
     assert SECRET not in repr(receiver())
+
+
+VALIDATION = b'{"event":"endpoint.url_validation","payload":{"plainToken":"abc"}}'
+EVENT = b'{"event":"revenue_accelerator.x","event_ts":1700000000000,"payload":{"account_id":"a","object":{}}}'
+
+
+@pytest.mark.parametrize(
+    "secrets", [SECRET, [SECRET], ("old", SECRET), iter([SECRET, "new"]), {SECRET, "x"}, f' "{SECRET}"\n']
+)
+def test_a_request_may_be_signed_with_any_of_the_secrets(secrets: Any) -> None:
+    """While one secret replaces another both are good; the answer to a validation is signed with the same one."""
+    both = WebhookReceiver(secrets, clock=lambda: NOW)
+    assert isinstance(both.receive(signed(EVENT), EVENT), Event)
+    answered = both.receive(signed(VALIDATION), VALIDATION)
+    assert isinstance(answered, UrlValidation)
+    assert answered.answer["encryptedToken"] == hmac.new(SECRET.encode(), b"abc", hashlib.sha256).hexdigest()
+    with pytest.raises(WebhookRefused, match="signature is wrong"):
+        both.receive(signed(EVENT, secret="gone"), EVENT)
+    assert SECRET not in repr(both)
+
+
+@pytest.mark.parametrize(
+    "secrets", ["", " ", '""', [], [""], ["good", " "], None, 7, b"secret", [b"secret"], {"a": "b"}, "\ud800"]
+)
+def test_a_secret_that_is_none_is_refused(secrets: Any) -> None:
+    """Nothing, and what is no text, signs nothing; no value is repeated."""
+    with pytest.raises(ConfigurationError, match="secret_token") as refused:
+        WebhookReceiver(secrets)
+    assert "good" not in str(refused.value)
+
+
+@pytest.mark.parametrize("tolerance", [0, -1, float("nan"), True])
+def test_a_tolerance_that_is_none_is_refused(tolerance: Any) -> None:
+    """It is a positive number of seconds."""
+    with pytest.raises(ConfigurationError, match="tolerance"):
+        WebhookReceiver(SECRET, tolerance=tolerance)
+
+
+@pytest.mark.parametrize(
+    "body", [EVENT, bytearray(EVENT), memoryview(EVENT), EVENT.decode()], ids=lambda b: type(b).__name__
+)
+def test_the_raw_body_may_be_bytes_or_text(body: Any) -> None:
+    """Whatever holds the bytes that were signed."""
+    assert isinstance(receiver().receive(signed(EVENT), body), Event)
+    receiver().verify(signed(EVENT), body)
+
+
+async def _body() -> bytes:
+    return EVENT
+
+
+@pytest.mark.parametrize("body", [json.loads(EVENT), [1], None, 7, object()])
+def test_a_parsed_body_is_refused_with_the_reason(body: Any) -> None:
+    """The signature covers the bytes, which a parsed body does not have any more."""
+    with pytest.raises(InvalidArgument, match="raw body"):
+        receiver().receive(signed(EVENT), body)
+
+
+def test_a_body_that_was_not_awaited_is_told() -> None:
+    """A coroutine is no body, and is not left behind."""
+    body: Any = _body()
+    with pytest.raises(InvalidArgument, match="await"):
+        receiver().receive(signed(EVENT), body)
+
+
+HEADERS = signed(EVENT)
+PAIRS = list(HEADERS.items())
+RAW = [(name.lower().encode(), value.encode()) for name, value in PAIRS]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        HEADERS,
+        {name.upper(): value for name, value in PAIRS},
+        dict(RAW),
+        {name: [value] for name, value in PAIRS},
+        CIMultiDict(HEADERS),
+        CIMultiDictProxy(CIMultiDict(HEADERS)),
+        StarletteHeaders(HEADERS),
+        PAIRS,
+        tuple(PAIRS),
+        iter(PAIRS),
+        [list(pair) for pair in PAIRS],
+        RAW,
+        {"type": "http", "headers": RAW},
+        {"HTTP_" + name.upper().replace("-", "_"): value for name, value in PAIRS} | {"wsgi.version": (1, 0)},
+        [("Accept", "*/*"), *PAIRS, *PAIRS],
+        [(name, f" {value} ") for name, value in PAIRS],
+    ],
+)
+def test_headers_of_any_framework(headers: Any) -> None:
+    """Mappings in any case, pairs of texts or bytes, ASGI scopes and WSGI environments."""
+    assert isinstance(receiver().receive(headers, EVENT), Event)
+
+
+def test_headers_of_the_standard_library() -> None:
+    """Those of `http.server` and of mail are no mapping, but have items."""
+    message = Message()
+    for name, value in PAIRS:
+        message[name] = value
+    assert isinstance(receiver().receive(message, EVENT), Event)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("headers", [None, "x-zm-signature: v0=1", b"x", 7, [1], ["ab"], [("a", "b", "c")]])
+def test_what_is_no_headers_is_told(headers: Any) -> None:
+    """A mistake in the caller's code is no forged request."""
+    with pytest.raises(InvalidArgument, match="headers must be"):
+        receiver().receive(headers, EVENT)
+
+
+def test_two_different_signatures_are_refused() -> None:
+    """Which of them counts would be a guess."""
+    with pytest.raises(WebhookRefused, match="several x-zm-signature"):
+        receiver().receive([*PAIRS, ("X-ZM-Signature", "v0=1")], EVENT)
+
+
+@pytest.mark.parametrize("name", ["X-Zm-Signature", "X-Zm-Request-Timestamp"])
+def test_the_header_that_is_missing_is_named(name: str) -> None:
+    """The refusal says which of the two it is."""
+    left = {given: value for given, value in PAIRS if given != name}
+    with pytest.raises(WebhookRefused, match=f"not signed: {name.lower()} is missing"):
+        receiver().receive(left, EVENT)
+
+
+def stamped(stamp: str) -> dict[str, str]:
+    """A request that is signed with any text for a time."""
+    digest = hmac.new(SECRET.encode(), f"v0:{stamp}:".encode() + EVENT, hashlib.sha256).hexdigest()
+    return {"x-zm-signature": f"v0={digest}", "x-zm-request-timestamp": stamp}
+
+
+def test_a_time_in_milliseconds_is_understood() -> None:
+    """Signed with the text that was sent, and as old as it says."""
+    receiver().verify(stamped(str(int(NOW * 1000))), EVENT)
+    with pytest.raises(WebhookRefused, match="301 s old"):
+        receiver().verify(stamped(str(int(NOW * 1000) - 301_000)), EVENT)
+
+
+@pytest.mark.parametrize("stamp", ["soon", "-1", "1e9", "1700000000.5", "9" * 16, "٣٣", "0x10"])
+def test_a_time_that_makes_no_sense_is_refused(stamp: str) -> None:
+    """Also when it is signed."""
+    with pytest.raises(WebhookRefused, match="no time in seconds"):
+        receiver().verify(stamped(stamp), EVENT)
+
+
+@pytest.mark.parametrize("apart", [-86_400.0, -301.0, 301.0, 86_400.0])
+def test_the_clock_of_the_service_can_be_given(apart: float) -> None:
+    """A machine whose clock is wrong refuses, and says by how much and what helps; the service's clock is right."""
+    with pytest.raises(WebhookRefused, match=rf"{abs(apart):.0f} s (old|ahead).*zra.clock.time"):
+        WebhookReceiver(SECRET, clock=lambda: NOW + apart).verify(signed(EVENT), EVENT)
+    passed = [100.0]
+    clock = ServiceClock(lambda: passed[0], lambda: NOW + apart)
+    clock.observe({"Date": formatdate(NOW, usegmt=True)}, 100.0, 100.0)
+    WebhookReceiver(SECRET, clock=clock.time).verify(signed(EVENT), EVENT)
+
+
+@pytest.mark.parametrize(
+    ("told", "at"),
+    [
+        ("1650000000000", 1650000000), ("1650000000", 1650000000), ('"1650000000000"', 1650000000),
+        ("1650000000.25", 1650000000.25), ('"2022-04-15T05:20:00Z"', 1650000000), ('"2022-04-15T05:20:00"', 1650000000),
+        ("null", NOW), ("0", NOW), ("-5", NOW), ('"soon"', NOW), ("{}", NOW), ("true", NOW), ("1e300", NOW),
+    ],
+)  # fmt: skip
+def test_the_time_of_an_event_in_any_form(told: str, at: float) -> None:
+    """Seconds, milliseconds or a text; where it makes no sense or is missing, the time of the signature."""
+    for body in (b'{"event":"x","event_ts":%s}' % told.encode(), b'{"event":"x"}'):
+        event = receiver().receive(signed(body), body)
+        assert isinstance(event, Event)
+        assert event.happened_at.timestamp() == (at if b"event_ts" in body else NOW)
+
+
+@pytest.mark.parametrize(
+    "payload", ["", ',"payload":{}', ',"payload":{"plainToken":""}', ',"payload":null', ',"payload":[]']
+)
+def test_a_validation_without_a_token_is_told(payload: str) -> None:
+    """There is nothing to sign, and nothing is signed."""
+    body = b'{"event":"endpoint.url_validation"%s}' % payload.encode()
+    with pytest.raises(WebhookRefused, match="no plainToken"):
+        receiver().receive(signed(body), body)
+
+
+@pytest.mark.parametrize("body", [b"{}", b'{"event":""}', b'{"event":null}', b"[]", b"7", b"null", b"", b"event=x"])
+def test_what_is_no_event_is_told(body: bytes) -> None:
+    """A body without a name of an event, and what is no JSON object."""
+    with pytest.raises(WebhookRefused, match="the body is no event"):
+        receiver().receive(signed(body), body)
+
+
+@pytest.mark.parametrize(
+    "payload", ["{}", "null", '{"object":7}', '{"object":[1,"x"]}', '{"object":{"new":{"a":1}}}', '{"more":1}']
+)
+def test_an_event_that_is_not_known_is_an_event(payload: str) -> None:
+    """Whatever it holds, its name is there."""
+    body = b'{"event":"revenue_accelerator.of_next_year","payload":%s}' % payload.encode()
+    event = receiver().receive(signed(body), body)
+    assert isinstance(event, Event)
+    assert event.name == "of_next_year"
