@@ -67,6 +67,8 @@ async def import_records(
             await _in_order([imports[kind] for kind in CHAIN if kind in imports], imports.get(LEADS))
             if run.failure is not None:
                 raise run.failure
+            # the ledger is needed as long as the file of the failures is not there: the same call writes it again
+            await failures.finish()
             if run.stopped is None:
                 await ledger.end()
     except BaseException as error:

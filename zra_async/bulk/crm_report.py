@@ -7,9 +7,8 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 import msgspec
 
@@ -17,6 +16,7 @@ from zra_async.bulk.crm_kinds import KindName
 from zra_async.bulk.record_files import PathLike, Row
 from zra_async.core.callbacks import guarded
 from zra_async.errors import InvalidArgument, LedgerError
+from zra_async.osfiles.output import Output, open_output
 from zra_async.osfiles.threads import to_thread
 
 #: how many failed records a report holds; all of them go to ``failed_to`` and ``on_failed``
@@ -97,60 +97,66 @@ class Failures:
     """Takes every failed record: keeps the first, tells a callback, and writes all of them to a file.
 
     The file appears, and replaces the one of an earlier run, when the import is over; not where it ends with an error
-    before any record has failed.
+    before any record has failed. A pipe or a device gets each record at once, and is never replaced.
     """
 
     def __init__(self, path: PathLike | None, on_failed: OnFailed | None) -> None:
         self.kept: list[FailedRecord] = []
-        self._path = None if path is None else Path(path).absolute()
+        self._path = path
         self._tell = guarded("on_failed", on_failed)
         self._lines: list[bytes] = []
-        self._file: BinaryIO | None = None
+        self._output: Output | None = None
 
     async def __aenter__(self) -> Self:
         if self._path is not None:
-            if self._path.is_dir():
-                raise InvalidArgument(f"failed_to={self._path} is a folder: name a file")
             try:
-                self._file = await to_thread(self._part(self._path).open, "wb")
+                self._output = await to_thread(open_output, self._path)
             except OSError as problem:
-                raise InvalidArgument(f"failed_to={self._path} cannot be written: {problem.strerror}") from problem
+                raise InvalidArgument(self._problem(problem)) from problem
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._file is not None and self._path is not None:
+        try:
+            if error is None or self.kept:  # otherwise those of an earlier run are still true
+                await self.finish()
+        finally:
+            if self._output is not None:
+                self._output.close()
+
+    async def finish(self) -> None:
+        """Write what is left, and put the file in place; safe to call twice. Raises `LedgerError`."""
+        if self._output is None:
+            return
+        try:
+            await self.write()
+        finally:
+            output, self._output = self._output, None
             try:
-                await self.write()
-            finally:
-                self._file.close()
-                part = self._part(self._path)
-                if error is not None and not self.kept:
-                    part.unlink(missing_ok=True)  # nothing came of this run: those of an earlier one are still true
-                else:
-                    os.replace(part, self._path)  # noqa: PTH105 (one call, whatever happens)
+                await output.finish()
+            except OSError as problem:
+                raise LedgerError(self._problem(problem)) from problem
 
     def add(self, failed: FailedRecord) -> None:
         """Take note of a record that failed."""
         if len(self.kept) < KEPT:
             self.kept.append(failed)
-        if self._file is not None:
+        if self._output is not None:
             self._lines.append(_line(failed))
         self._tell(failed)
 
     async def write(self) -> None:
         """Let the file have what has come in since the last time."""
         lines, self._lines = self._lines, []
-        if lines and self._file is not None:
+        if lines and self._output is not None:
             try:
-                await to_thread(self._file.write, b"".join(lines))
+                await self._output.write(b"".join(lines))
             except OSError as problem:
-                raise LedgerError(f"failed_to={self._path} cannot be written: {problem.strerror}") from problem
+                raise LedgerError(self._problem(problem)) from problem
 
-    @staticmethod
-    def _part(path: Path) -> Path:
-        return path.with_name(path.name + ".part")
+    def _problem(self, problem: OSError) -> str:
+        return f"failed_to={os.fsdecode(self._path or '')} cannot be written: {problem.strerror}"
 
 
 def _line(failed: FailedRecord) -> bytes:
