@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
@@ -89,16 +90,22 @@ class ZRAClient(Namespaces):
         timeout: float | None = _KEEP,
         deadline: float | None = _KEEP,
         lane: Lane = _KEEP,
-    ) -> ZRAClient:
-        """A view of this client with other bounds, in seconds, or another lane; it opens and closes with this one."""
+    ) -> Self:
+        """Return a view of this client with other bounds, in seconds, or another lane.
+
+        It opens and closes with this one. The view of a subclass has the attributes of its original.
+        """
         changes: dict[str, Any] = {"timeout": timeout, "deadline": deadline, "lane": lane}
         changes = {name: value for name, value in changes.items() if value is not _KEEP}
         for name in ("timeout", "deadline"):
             check_seconds(name, changes.get(name))
         if "lane" in changes:
             changes["lane"] = checked_lane(lane)
-        view = object.__new__(type(self))
-        view._session = self._session
+        view = copy.copy(self)
+        for kind in type(self).__mro__:
+            for name, value in vars(kind).items():
+                if isinstance(value, functools.cached_property):
+                    vars(view).pop(name, None)  # it would call through the original
         view._options = msgspec.structs.replace(self._options, **changes)
         view._dropped = DroppedFields(self._dropped)
         Namespaces.__init__(view, view, legacy=False)
@@ -177,6 +184,7 @@ class ZRAClient(Namespaces):
         the folder, `LedgerError` when the folder cannot be used, and what makes every further call useless, such as
         `AuthenticationFailed`, `MissingScopes` or a daily `RateLimited`.
         """
+        self._session.check()
         from zra_async.bulk.export import export  # builds on this module, and costs an import
 
         return await export(
@@ -209,6 +217,7 @@ class ZRAClient(Namespaces):
         The arguments are those of `export`; a record is a dict of plain JSON values. All records of one conversation
         come together. Raises `ExportIncomplete` at the end if something could not be read.
         """
+        self._session.check()
         from zra_async.bulk.records import RecordStream
 
         return RecordStream(
@@ -256,6 +265,7 @@ class ZRAClient(Namespaces):
         Raises `InUse` when another run works with the ledger, `LedgerError`, and what makes every further item
         useless, such as `AuthenticationFailed` or `MissingScopes`. Labels FILES, MULTIPART and MEDIUM.
         """
+        self._session.check()
         from zra_async.bulk.ingest import ANALYSIS, IngestPlan, ingest  # builds on this module, and costs an import
         from zra_async.bulk.job_events import both
 
@@ -343,7 +353,7 @@ class ZRAClient(Namespaces):
             token = getattr(answer.value, "next_page_token", "")
             return Page(operation.items(answer.value), token, answer.value, answer.dropped)
 
-        return Pages(operation.name, fetch, self._session.spawn, cursor=cursor)
+        return Pages(operation.name, fetch, self._session.spawn, cursor=cursor, check=self._session.check)
 
     def _send(
         self,

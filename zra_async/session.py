@@ -154,9 +154,11 @@ class Session:
 
     @property
     def limits(self) -> RateLimiter:
-        """The rate limits, once the client is open."""
-        if self._limits is None:
+        """The rate limits, once the client is open. Raises `WrongLoop` in another event loop."""
+        if self._limits is None or self._place is None:
             raise self._not_open()
+        if self._place.is_foreign:
+            self._place.check()
         return self._limits
 
     @property

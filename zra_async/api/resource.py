@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
+import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from zra_async.api.arguments import check_cursor, check_whole
+from zra_async.api.deprecated import Origin, caller_of, noting
 from zra_async.core.operation import ListOperation, Operation, deprecated_twin
 from zra_async.core.pages import Pages
 from zra_async.errors import ClientNotOpen, ConfigurationError, InvalidArgument, PartlyDone, ZRAError
@@ -50,6 +51,9 @@ class Resource:
     def __init__(self, caller: Caller, *, legacy: bool = False) -> None:
         self._caller = caller
         self._legacy = legacy
+        self._origin: Origin | None = None
+        if legacy:
+            object.__setattr__(self, "__class__", noting(type(self)))
 
     def _call(
         self,
@@ -81,11 +85,8 @@ class Resource:
         if not operation.twin:
             raise InvalidArgument(f"{operation.name} has no deprecated twin: call it without .legacy")
         twin = deprecated_twin(operation)
-        warnings.warn(
-            f"{twin.title} is deprecated; {operation.title} replaces it: leave out .legacy",
-            DeprecationWarning,
-            stacklevel=4,
-        )
+        text = f"{twin.title} is deprecated; {operation.title} replaces it: leave out .legacy"
+        (self._origin or caller_of(inspect.currentframe())).warn(text)
         return twin
 
 

@@ -27,6 +27,7 @@ from zra_async.bulk.units import Outcome
 from zra_async.bulk.window import extended
 from zra_async.client import ZRAClient
 from zra_async.core.events import Observer
+from zra_async.core.place import Place
 from zra_async.core.tasks import shielded
 from zra_async.errors import ClientNotOpen, ExportIncomplete, InvalidArgument
 from zra_async.osfiles.threads import to_thread, wait_until_done
@@ -69,6 +70,7 @@ class RecordStream:
         self._ready: deque[tuple[str, dict[str, Any]]] = deque()
         self._outcomes: asyncio.Queue[Outcome | None] = asyncio.Queue(_AHEAD)
         self._task: asyncio.Task[None] | None = None
+        self._place: Place | None = None  # where the task runs
         self._records: Counter[str] = Counter()
         self._turn = asyncio.Lock()
         self._closed_by: asyncio.Task[Any] | None = None
@@ -85,6 +87,10 @@ class RecordStream:
 
     async def aclose(self) -> None:
         """Stop reading; no record comes any more. Another task that still reads gets `ClientNotOpen`."""
+        if self._place is not None:
+            if self._place.forked:
+                return  # the task is the parent's
+            self._place.check()
         if not self._ended and self._closed_by is None:
             self._closed_by = asyncio.current_task()
         self._ready.clear()
@@ -102,6 +108,8 @@ class RecordStream:
         if something could not be read.
         """
         while not self._ready:
+            if self._place is not None:
+                self._place.check()
             async with self._turn:  # a task that waited for its turn may find records, or the end
                 if not self._ready:
                     await self._fill()
@@ -112,6 +120,7 @@ class RecordStream:
         self._check_open()
         if self._task is None:
             self._task = self._spawn(self._run())
+            self._place = Place("stream of records")
             # a task that is cancelled before its first step runs no code of its own that could tell the reader
             self._task.add_done_callback(self._tell_end)
         outcome = None if self._task.done() and self._outcomes.empty() else await self._outcomes.get()

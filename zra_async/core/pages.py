@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -33,6 +34,10 @@ FetchPage = Callable[[str], Awaitable[Page[T]]]
 Spawn = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
 
 
+def _anywhere() -> None:
+    """Accept every event loop."""
+
+
 class Pages(Generic[T]):
     """A list of the API, page by page.
 
@@ -45,10 +50,19 @@ class Pages(Generic[T]):
     ``look_ahead()`` the next page is fetched while the items of the present one are used.
     """
 
-    def __init__(self, operation: str, fetch: FetchPage[T], spawn: Spawn, *, cursor: str = "") -> None:
+    def __init__(
+        self,
+        operation: str,
+        fetch: FetchPage[T],
+        spawn: Spawn,
+        *,
+        cursor: str = "",
+        check: Callable[[], None] = _anywhere,
+    ) -> None:
         self._operation = operation
         self._fetch = fetch
         self._spawn = spawn
+        self._check = check  # raises in another event loop or process, where a lock or a task would wait for ever
         self._token: str | None = cursor  # of the page to fetch next; None after the last one
         self._page: Page[T] | None = None
         self._page_token = cursor  # of the page in hand
@@ -99,15 +113,24 @@ class Pages(Generic[T]):
 
     async def aclose(self) -> None:
         """Drop a page that is being fetched ahead; without ``look_ahead()`` there is nothing to close."""
+        if self._flight is None:
+            return
+        self._check()
         flight, self._flight = self._flight, None
-        if flight is not None:
-            flight.cancel()
-            await asyncio.wait([flight])
+        flight.cancel()
+        await asyncio.wait([flight])
 
     def __del__(self) -> None:
         flight = self.__dict__.get("_flight")
-        if flight is not None and not flight.done() and not flight.get_loop().is_closed():
-            flight.cancel()
+        if flight is None or flight.done():
+            return
+        loop = flight.get_loop()
+        with contextlib.suppress(RuntimeError):  # there is no running loop, or that of the task is closed
+            if asyncio.get_running_loop() is loop:
+                flight.cancel()
+                return
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(flight.cancel)  # the last reference was dropped in another thread
 
     async def _first(self) -> Page[T]:
         if self._page is None:
@@ -120,6 +143,7 @@ class Pages(Generic[T]):
 
     async def _advance(self) -> bool:
         """Fetch the next page; False if another task has fetched it meanwhile."""
+        self._check()
         wanted = self._token
         async with self._fetching:
             token = self._token

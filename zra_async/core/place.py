@@ -35,6 +35,14 @@ class Place:
         """Tell if this process is a fork of the one in which it was made."""
         return self._generation != _generation
 
+    @property
+    def is_foreign(self) -> bool:
+        """Tell if another event loop runs here, or this is a forked process; code without a loop is not foreign."""
+        try:
+            return self.forked or asyncio.get_running_loop() is not self._loop
+        except RuntimeError:
+            return False
+
     def check(self) -> None:
         """Raise `WrongLoop` in any other event loop, thread or process."""
         self.clock()

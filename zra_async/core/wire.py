@@ -92,6 +92,10 @@ class Reply(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return partial_repr(self, "status", "url")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # the headers of aiohttp are a view that cannot be pickled
+        return type(self), (self.status, CIMultiDict(self.headers), self.body, self.url)
+
 
 class _Envelope(msgspec.Struct):
     code: int | None = None

@@ -10,5 +10,6 @@ from zra_async.sandbox.clock import Clock
 from zra_async.sandbox.faults.faults import Fault, Faults
 from zra_async.sandbox.options import Options
 from zra_async.sandbox.server import Sandbox
+from zra_async.sandbox.thread import SandboxThread
 
-__all__ = ["Clock", "Fault", "Faults", "Options", "Sandbox"]
+__all__ = ["Clock", "Fault", "Faults", "Options", "Sandbox", "SandboxThread"]

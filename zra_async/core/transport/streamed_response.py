@@ -41,6 +41,8 @@ class AiohttpStreamedResponse:
 
     def close(self) -> None:
         """Release the connection: to its pool after the end, and by closing it before."""
+        if self._place.forked:
+            return  # the connection is the parent's
         self._place.check()
         if self._response.content.at_eof():
             self._response.release()
