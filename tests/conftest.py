@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from unittest.mock import Mock
@@ -14,6 +14,7 @@ import aioresponses.core
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests import loops
 from tests.leaks import Leaks, listening, output_of
 
 _LEAKS = Leaks()
@@ -24,6 +25,14 @@ settings.register_profile(
     "suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize="CI" in os.environ
 )
 settings.load_profile("suite")
+
+
+pytest_addoption = loops.pytest_addoption
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, loops.Factory]:
+    """Choose the event loops of a test."""
+    return loops.of(config.getoption("--loops"), item.path.relative_to(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session", autouse=True)

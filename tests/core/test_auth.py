@@ -86,10 +86,16 @@ async def test_a_hundred_callers_with_an_expired_token(server: Server, zoom: Zoo
     """The service refuses everybody's token, and the caller who began to renew it is cancelled: one renewal for 99."""
     told: list[object] = []
     zoom.good = {zoom.name(2)}
+    refuse = zoom.refusal
+
+    async def refuse_and_hold(seen: Seen, writer: asyncio.StreamWriter) -> bool:
+        zoom.gate.clear()  # the token that is asked for from here on
+        return await refuse(seen, writer)
+
+    zoom.refusal = refuse_and_hold
     async with client(server, observer=told.append) as zra:
         calls = [asyncio.create_task(get(zra)) for _ in range(100)]
         await server.requests(1 + 100)
-        zoom.gate.clear()
         while len(zoom.granted) < 2:
             await asyncio.sleep(0.001)
         refused = [calls.index(call) for call in calls if not call.done()]

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.files.conftest import PART, Desk, Video, part_hashes, quick_transfers, sha256
-from zra_async import ZRAClient
+from zra_async import RetryPolicy, ZRAClient
 from zra_async.core.events import PartDone, Redirected
 from zra_async.errors import ClientNotOpen, InvalidArgument, NotFound, PartlyDone
 from zra_async.files import Progress
@@ -217,10 +217,10 @@ async def test_the_file_host_is_learnt_once(desk: Desk, video: Video) -> None:
     assert desk.calls("/multipart") == 6
 
 
-@pytest.mark.parametrize("status", [404, 421])
-async def test_a_learnt_host_that_does_not_serve_is_left(desk: Desk, video: Video, status: int) -> None:
+@pytest.mark.parametrize(("status", "times"), [(404, 1), (421, 1 + RetryPolicy().server)])
+async def test_a_learnt_host_that_does_not_serve_is_left(desk: Desk, video: Video, status: int, times: int) -> None:
     """When the learnt host refuses what the service would take, the call goes by the public host again."""
-    desk.sandbox.faults.add(Fault(operation="POST /files/multipart", status=status, body="nothing here", times=1))
+    desk.sandbox.faults.add(Fault(operation="POST /files/multipart", status=status, body="nothing here", times=times))
     async with desk.client() as zra:
         file = await zra.files.upload(video(2 * PART), part_size=PART, concurrency=1)
     assert desk.stored(file.file_id).size == 2 * PART

@@ -191,7 +191,7 @@ def passing(error: BaseException) -> bool:
         case errors.MissingScopes():
             return False
         case errors.APIError():
-            return passes(error.status) or _not_processed(error)
+            return passes(error.status) or (error.status == _TOO_LARGE and error.resets_at is not None)
         case _:
             return isinstance(error, (errors.TransportError, errors.DeadlineExceeded))
 
@@ -209,8 +209,10 @@ def _cause(operation: Operation[Any], error: errors.CallError) -> Cause | None:
             return None if error.local or error.kind == "daily" else "rate"
         case errors.BadRequest() if operation.exclusive and error.code == _TEAM_STRUCTURE_BUSY:
             return "rate"  # another admin holds the account's team structure
+        case errors.MissingScopes():
+            return None
         case errors.APIError():
-            return "server" if passing(error) else None
+            return "server" if passing(error) or _not_processed(error) else None
         case errors.TransportError():
             return "transport"
         case _:

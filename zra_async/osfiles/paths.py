@@ -17,6 +17,7 @@ StrPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 _MOUNTS = Path("/proc/self/mountinfo")
 _DESCRIPTOR = re.compile(r"(?:/proc/(\d+)(?:/task/\d+)?/fd|/dev/fd)/(\d+)")
 _MOST_LINKS = 40
+_MOST_REPLACEMENTS = 100
 _LONGEST_NAME = 255  #: bytes, on all common file systems
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -133,10 +134,11 @@ def _require_same(place: Path, real: Path, found: os.stat_result | None) -> None
         if place.is_symlink():
             return  # it leads to a file that is not there yet
         place, real = place.parent, real.parent
-        found = _status(place)
-    resolved = _status(real)
-    if found is not None and (resolved is None or not os.path.samestat(found, resolved)):
-        raise Unsuitable(errno.EINVAL, "its links cannot be resolved to the name of a file")
+    for _ in range(_MOST_REPLACEMENTS):  # another process may put a new file in place between the two looks
+        found, resolved = _status(place), _status(real)
+        if found is None or (resolved is not None and os.path.samestat(found, resolved)):
+            return
+    raise Unsuitable(errno.EINVAL, "its links cannot be resolved to the name of a file")
 
 
 def _unescaped(field: bytes) -> bytes:
