@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import msgspec
 
 from zra_async.cli.failures import GivenUp
 from zra_async.errors import JournalError
+from zra_async.osfiles.paths import regular_file
 from zra_async.osfiles.replace import replace_file
 
 
@@ -23,7 +25,8 @@ class Added:
     """The note beside a journal: a conversation is being added, or was added under this id."""
 
     def __init__(self, journal: Path) -> None:
-        self.path: Path = journal.with_name(f"{journal.name}.conversation")
+        place = Path(os.path.realpath(journal))  # one note, whatever link the journal is given by
+        self.path: Path = place.with_name(f"{place.name}.conversation")
 
     def known(self, wanted: Mapping[str, Any]) -> str:
         """Return the id of the conversation that an earlier run added, "" without one.
@@ -31,7 +34,7 @@ class Added:
         Raises `GivenUp` where adding could make a second conversation, and `JournalError`.
         """
         try:
-            note = msgspec.json.decode(self.path.read_bytes(), type=_Note)
+            note = msgspec.json.decode(regular_file(self.path).read_bytes(), type=_Note)
         except FileNotFoundError:
             return ""
         except OSError as problem:
