@@ -16,7 +16,7 @@ import anyio
 
 from zra_async import errors
 from zra_async.api.arguments import check_choice, check_whole
-from zra_async.bulk.ingest_add import Adder, NotReached
+from zra_async.bulk.ingest_add import TRY_AGAIN, Adder, NotReached
 from zra_async.bulk.ingest_analysis import Analyses
 from zra_async.bulk.ingest_budget import Budget
 from zra_async.bulk.ingest_item import Checked, CloudRecording, IngestItem, checked
@@ -320,7 +320,9 @@ class Run:
     async def _not_done(self, key: str, problem: BaseException) -> ItemOutcome:
         entry = await self._ledger.recall(key)
         reason = str(problem) if isinstance(problem, errors.ZRAError) else told(problem)
-        if isinstance(problem, (NotReached, asyncio.CancelledError)) or passing(problem):
+        code = problem.code if isinstance(problem, errors.APIError) else None
+        passes = passing(problem) and code != TRY_AGAIN  # which was tried often enough by now
+        if passes or isinstance(problem, (NotReached, asyncio.CancelledError)):
             self._trouble += 1
             if self._trouble == _TROUBLE:
                 self._stop(f"{self._trouble} items in a row did not reach the service; the last one: {reason}", None)
@@ -328,7 +330,6 @@ class Run:
             return ItemOutcome(key, "interrupted", reason=reason)
         if not isinstance(problem, errors.ZRAError):
             logger.info("the item %r failed", key, exc_info=problem)
-        code = problem.code if isinstance(problem, errors.APIError) else None
         # an addition that is in doubt stays so: the next attempt looks it up first
         begun = entry.begun and entry.step == "add"
         await self._ledger.save(replace(entry, state="failed", begun=begun, code=code, reason=reason))

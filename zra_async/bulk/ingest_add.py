@@ -17,7 +17,7 @@ from zra_async.bulk.polling import Polling, due_in, passing
 from zra_async.core.clock import ServiceClock
 
 _MOST_SENDINGS = 5
-_TRY_AGAIN = 3300  #: "Failed to add the recording, please try again."
+TRY_AGAIN = 3300  #: "Failed to add the recording, please try again."
 _ALREADY = frozenset({3315, 3319})  #: it is in processing, or added
 #: after these a look-up cannot tell whether it was done
 _CANNOT_LOOK = (
@@ -98,7 +98,7 @@ class Adder:
                     outcome: OutcomeName = "added" if in_doubt else "already_added"
                     entry = await self.ledger.save(replace(entry, state="done", begun=False, code=code))
                     return ItemOutcome(entry.key, outcome, recording.meeting_uuid or "", code)
-                if not passing(problem) and code != _TRY_AGAIN:
+                if not passing(problem) and code != TRY_AGAIN:
                     raise
                 last = problem
             else:
@@ -108,7 +108,7 @@ class Adder:
             await asyncio.sleep(self.patience.delay(asked))
         if not in_doubt:
             await self.ledger.save(replace(entry, begun=False))
-        if last is not None and getattr(last, "code", None) == _TRY_AGAIN:
+        if last is not None and getattr(last, "code", None) == TRY_AGAIN:
             raise last
         raise NotReached(f"{ADD_RECORDING.name}: {last}")
 

@@ -36,7 +36,7 @@ async def replayable(item: Checked) -> AsyncGenerator[Checked]:
 
 async def _replayable(file: FileStep, stack: contextlib.ExitStack) -> FileStep:
     source: Any = file.source
-    with reading(file.name):
+    with reading(file.name, own=False):
         ready = file.size is not None or (hasattr(source, "seekable") and source.seekable())
     if ready:
         return file
@@ -44,7 +44,7 @@ async def _replayable(file: FileStep, stack: contextlib.ExitStack) -> FileStep:
         raise InvalidArgument(f"{file.step}: {file.name!r} is open as text: open it as binary ('rb')")
     spool = cast("BinaryIO", stack.enter_context(await to_thread(tempfile.TemporaryFile, "w+b", 0)))
     try:
-        async with contextlib.aclosing(pieces_of(source, file.name)) as pieces:
+        async with contextlib.aclosing(pieces_of(source, file.name, own=False)) as pieces:
             size = await _copy(pieces, spool, file)
         await to_thread(spool.seek, 0)
     except OSError as problem:

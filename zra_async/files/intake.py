@@ -65,20 +65,20 @@ async def _open(given: Uploadable, name: str, size: int | None) -> Source:
     file: Any = given
     if inspect.iscoroutinefunction(file.read):
         raise InvalidArgument(f"{name!r} is read with await: give its .file, or an async iterator of what it reads")
-    with reading(name):
+    with reading(name, own=True):
         text = isinstance(file, io.TextIOBase) or isinstance(await to_thread(_first_read, file), str)
         seekable = hasattr(file, "seekable") and file.seekable()
     if text:
         raise InvalidArgument(f"{name!r} is open as text: open it as binary ('rb')")
     if not seekable:
         return await _spooled(file, name, size)
-    with reading(name):
+    with reading(name, own=True):
         return await to_thread(open_object, file, name)
-    raise AssertionError("unreachable: an error is raised as SourceError")
+    raise AssertionError("unreachable: `reading` ends no error")
 
 
 async def _spooled(given: Any, name: str, size: int | None) -> FileSource:
-    async with contextlib.aclosing(pieces_of(given, name)) as pieces:
+    async with contextlib.aclosing(pieces_of(given, name, own=True)) as pieces:
         return await _spool(pieces, name, size)
 
 
