@@ -286,3 +286,36 @@ async def test_a_timeout_may_strike_at_any_moment(seconds: float, tmp_path: Path
             for bound in ("asyncio", "anyio", "wait_for"):
                 await tried(bounded(bound, seconds, call)(zra, new(tmp_path)))
         await desk.still_works()
+
+
+async def test_a_count_of_the_caller_does_no_harm(tmp_path: Path) -> None:
+    """On a task that has a count from elsewhere, as CPython 3.11 leaves one, every call works."""
+
+    async def counted(zra: ZRAClient) -> None:
+        own().cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.sleep(0)
+        for name, call in CALLS.items():
+            problem = await tried(call(zra, new(tmp_path)))
+            assert name == "get" or problem is None, name
+
+    async with account() as (_, zra):
+        await asyncio.ensure_future(counted(zra))
+
+
+async def test_a_client_that_closes_says_so_to_a_task_with_a_count(tmp_path: Path) -> None:
+    """A call of such a task, whose client closes meanwhile, raises an error and no CancelledError."""
+
+    async def counted(call: Call, zra: ZRAClient) -> BaseException | None:
+        own().cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.sleep(0)
+        return await tried(call(zra, new(tmp_path)))
+
+    for name in ("get", "look ahead", "upload", "stream", "records"):
+        async with account() as (desk, zra):
+            desk.stall()
+            task = asyncio.ensure_future(counted(CALLS[name], zra))
+            await desk.struck()
+            await zra.aclose()
+            assert isinstance(await task, ZRAError), name

@@ -139,3 +139,19 @@ def test_the_sandbox_never_imports_the_core() -> None:
             if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("zra_async.core")
         ]
         assert not lazily, path.name
+
+
+#: what leaves a cancellation count on its task on CPython 3.11 and 3.12, or is built on what does
+COUNTING = {"TaskGroup", "timeout", "timeout_at", "wait_for"}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=IDS)
+def test_structured_concurrency_is_anyios(path: Path) -> None:
+    """No module uses asyncio's own task groups and timeouts."""
+    used: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "asyncio":
+            used.add(node.attr)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] == "asyncio":
+            used |= {alias.name for alias in node.names}
+    assert not used & COUNTING

@@ -13,6 +13,7 @@ import msgspec
 
 from zra_async import errors
 from zra_async.core.address import checked_url
+from zra_async.core.cancellation import CallersCode
 from zra_async.core.events import Observer, TokenFetched
 from zra_async.core.retry import passes
 from zra_async.core.secret import Secret, hidden, partial_repr
@@ -156,12 +157,12 @@ class _FetchedToken:
 
     @staticmethod
     async def _shared(flight: asyncio.Task[_Grant]) -> _Grant:
+        code = CallersCode()
         try:
             # shielded: a caller who is cancelled must not take the token away from the others
             return await asyncio.shield(flight)
         except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if flight.cancelled() and not (task and task.cancelling()):
+            if flight.cancelled() and not code.cancelled:
                 raise errors.ClientNotOpen("the client was closed while a token was fetched") from None
             raise
 

@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from zra_async import errors
+from zra_async.core.cancellation import CallersCode
 from zra_async.core.secret import partial_repr
 
 T = TypeVar("T")
@@ -165,13 +166,13 @@ class Pages(Generic[T]):
         flight, self._flight = self._flight, None
         if flight is None or flight.cancelled():
             return await self._fetch(token)
+        code = CallersCode()
         try:
             return await asyncio.shield(flight)
         except asyncio.CancelledError:
             if not flight.done():
                 self._flight = flight
-            task = asyncio.current_task()
-            if flight.cancelled() and not (task and task.cancelling()):
+            if flight.cancelled() and not code.cancelled:
                 raise errors.ClientNotOpen("the client was closed while a page was fetched") from None
             raise
 

@@ -19,6 +19,7 @@ from yarl import URL
 from zra_async import errors
 from zra_async.core.address import Address
 from zra_async.core.bound import Bound, Watch
+from zra_async.core.cancellation import CallersCode
 from zra_async.core.form import BytesBody
 from zra_async.core.operation import Host
 from zra_async.core.place import Place
@@ -96,6 +97,7 @@ class AiohttpTransport:
         """
         target = Address(url)
         session = self._open_session(request.operation.host)
+        code = CallersCode()
         proxy = self._proxy(target.url)
         body = self._streamed(request)
         attempt.body = body
@@ -122,7 +124,7 @@ class AiohttpTransport:
             raise closed(problem, request.operation.name, target.host, sent=attempt.settle(problem)) from None
         except asyncio.CancelledError as end:
             attempt.settle(end)
-            _explain_end(session)
+            _explain_end(session, code)
             raise
         finally:
             if body is not None:
@@ -173,6 +175,7 @@ class AiohttpTransport:
         """
         target = Address(link)
         session = self._open_session(Host.FILE)
+        code = CallersCode()
         proxy = self._proxy(target.url)
         try:
             response = await session.get(
@@ -186,7 +189,7 @@ class AiohttpTransport:
         except (aiohttp.ClientError, OSError, ValueError) as problem:
             error = failure(_told(problem), name, target.host, sent=not isinstance(problem, NEVER_CONNECTED))
         except asyncio.CancelledError:
-            _explain_end(session)
+            _explain_end(session, code)
             raise
         else:
             assert self._place is not None
@@ -301,10 +304,9 @@ def _outcome(problem: Exception, name: str, host: str, attempt: Attempt, body: B
     return failure(problem, name, host, sent=sent, connecting=attempt.connecting and not attempt.connected)
 
 
-def _explain_end(session: aiohttp.ClientSession) -> None:
+def _explain_end(session: aiohttp.ClientSession, code: CallersCode) -> None:
     """Raise `ClientNotOpen` where a pool that closes has cancelled a wait for it, and nobody has asked for that."""
-    task = asyncio.current_task()
-    if session.closed and not (task and task.cancelling()):
+    if session.closed and not code.cancelled:
         raise errors.ClientNotOpen(_CLOSED) from None
 
 
