@@ -262,8 +262,13 @@ class ZRAClient(Namespaces):
         are analysed, asking less and less often, as ``analysis`` says (by default up to six hours); cloud recordings
         are not waited for.
 
-        Raises `InUse` when another run works with the ledger, `LedgerError`, and what makes every further item
-        useless, such as `AuthenticationFailed` or `MissingScopes`. Labels FILES, MULTIPART and MEDIUM.
+        An error of one item's own source is the failure of that item. An error of the iterator of ``items`` ends the
+        call after the items under way, and is raised as it is. Whatever a callback raises is logged once, and the
+        callback is not called again; it must be a plain function.
+
+        Raises `InUse` when another run works with the ledger, `LedgerError`, `StrayCancellation`, and what makes every
+        further item useless, such as `AuthenticationFailed` or `MissingScopes`. The report of what was done until then
+        is ``zra_async.bulk.report_of(error)``. Labels FILES, MULTIPART and MEDIUM.
         """
         self._session.check()
         from zra_async.bulk.ingest import ANALYSIS, IngestPlan, ingest  # builds on this module, and costs an import

@@ -74,6 +74,10 @@ class Crm(api.Crm):
         appears at the end. ``ledger`` is a SQLite file: the same call goes on where an earlier one was interrupted, and
         reports its failures too. Once an import has ended, the next call with the same ledger begins anew.
 
+        An error of an iterator ends the import after the chunks that are with the service, and is raised as it is;
+        ``zra_async.bulk.report_of(error)`` is the report of what was done until then. Whatever a callback raises is
+        logged once, and the callback is not called again; it must be a plain function.
+
         ``on_event`` receives `JobProgress`. When the calls of the day are used up, the import stops in good order and
         the report says when to go on. Raises `InvalidArgument`, `NotFound` when no CRM is connected,
         `StagesNotRegistered`, `LedgerError`, `InUse`, and the errors of each call. Labels RESOURCE-INTENSIVE for each
