@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import stat
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,11 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from zra_async import errors
 from zra_async.api.crm_models import Task, TaskError, TaskStatus
 from zra_async.api.crm_records import AccountRecord, DealRecord
 from zra_async.bulk.crm_chunks import Chunk, Cutter, Entry
 from zra_async.bulk.crm_kinds import ACCOUNTS, CONTACTS, DEALS, LEADS, checked
-from zra_async.bulk.crm_report import Failures
+from zra_async.bulk.crm_report import Failures, failed_row
 from zra_async.bulk.crm_task import outcome_of
 from zra_async.bulk.polling import Polling
 from zra_async.bulk.record_files import Row
@@ -193,3 +197,53 @@ async def test_failures_of_an_earlier_run_outlast_one_that_did_nothing(tmp_path:
 async def _failing(failures: Failures) -> None:
     async with failures:
         raise InvalidArgument("no")
+
+
+# --------------------------------------------------------------------------- where the failures are written
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of Unix")
+async def test_failures_go_to_a_pipe(tmp_path: Path) -> None:
+    """A pipe gets the records that failed, and is still a pipe when the import is over."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    async with Failures(pipe, None) as failures:
+        failures.add(failed_row("leads", Row(0, 1, {"crm_lead_id": "L"}), "L", "wrong", sent=False))
+        await failures.write()
+        assert b'"reason":"wrong"' in os.read(reader, 10_000)
+        await failures.finish()
+    os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe without a reader", "socket", "empty"])
+async def test_failures_that_cannot_be_written(tmp_path: Path, kind: str) -> None:
+    """The place is refused before anything is sent, with the reason."""
+    place: Path | str = tmp_path / "failed"
+    match kind:
+        case "folder":
+            (tmp_path / "failed").mkdir()
+        case "pipe without a reader":
+            os.mkfifo(place)
+        case "socket":
+            os.mknod(place, 0o600 | stat.S_IFSOCK)
+        case _:
+            place = ""
+    with pytest.raises(errors.InvalidArgument, match=r"failed_to=.* cannot be written: "):
+        async with Failures(place, None):
+            pass
+
+
+async def test_failures_that_cannot_be_put_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that cannot be renamed in the end is an error, before the import is noted as over; the old one stays."""
+    (tmp_path / "failed").write_text("old")
+
+    def broken(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "replace", broken)
+    with pytest.raises(errors.LedgerError, match="Input/output error"):
+        async with Failures(tmp_path / "failed", None) as failures:
+            await failures.finish()
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("failed", "old")]

@@ -19,6 +19,7 @@ from zra_async.bulk.record_files import PathLike
 from zra_async.core.events import Observer
 from zra_async.core.limits import Lane
 from zra_async.errors import InvalidArgument
+from zra_async.osfiles.paths import as_path
 
 if TYPE_CHECKING:
     from zra_async.client import ZRAClient
@@ -71,8 +72,9 @@ class Crm(api.Crm):
 
         A record that is wrong, or that the service refuses, does not stop the others: the report holds the first
         1 000, ``on_failed`` is called with each `FailedRecord`, and ``failed_to`` is a JSONL file of all of them, which
-        appears at the end. ``ledger`` is a SQLite file: the same call goes on where an earlier one was interrupted, and
-        reports its failures too. Once an import has ended, the next call with the same ledger begins anew.
+        appears at the end; a pipe or a device there gets each record at once. ``ledger`` is a SQLite file: the same
+        call goes on where an earlier one was interrupted, and reports its failures too. Once an import has ended, the
+        next call with the same ledger begins anew.
 
         An error of an iterator ends the import after the chunks that are with the service, and is raised as it is;
         ``zra_async.bulk.report_of(error)`` is the report of what was done until then. Whatever a callback raises is
@@ -100,6 +102,20 @@ class Crm(api.Crm):
 
 def _check_target(failed_to: PathLike | None, *read: object) -> None:
     """Refuse to write the failures over a file that the import reads."""
-    paths = [cast("PathLike", place) for place in read if isinstance(place, (str, os.PathLike))]
-    if failed_to is not None and Path(failed_to).resolve() in {Path(place).resolve() for place in paths}:
-        raise InvalidArgument(f"failed_to={failed_to} is an input or the ledger of this import: name another file")
+    if failed_to is None:
+        return
+    try:
+        target = as_path(failed_to)
+    except OSError as problem:
+        raise InvalidArgument(f"failed_to={failed_to!r} cannot be written: {problem.strerror}") from problem
+    for place in read:
+        if isinstance(place, (str, os.PathLike)) and _is_same(os.fsdecode(cast("PathLike", place)), target):
+            raise InvalidArgument(f"failed_to={failed_to} is an input or the ledger of this import: name another file")
+
+
+def _is_same(place: str, target: Path) -> bool:
+    """Tell whether two paths lead to one file, which one of them may be about to make."""
+    try:
+        return os.path.realpath(place) == os.path.realpath(target) or target.samefile(place)
+    except (OSError, ValueError):
+        return False

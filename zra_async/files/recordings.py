@@ -42,6 +42,8 @@ class Conversations(api.Conversations):
         breaks, or a later call after a failure, goes on from there, if the service still has the same recording.
         ``on_progress`` is called in the event loop with a `Progress`. There is no limit in time but for silence.
 
+        Only a regular file is replaced: `InvalidArgument` is raised for a link, a pipe or a device.
+
         Raises `NoRecording`, `TargetExists` where there is a file already and ``overwrite`` is false, `InUse`,
         `LinkRefused`, `UnsafeRedirect` when the link leads out of the trusted hosts, `DownloadInterrupted`, OSError
         when the file cannot be written, and the errors of `get`. Label LIGHT for each link that is needed,

@@ -183,7 +183,7 @@ def _name(source: Uploadable, given: str | None) -> str:
 def _beside(journal: PathLike | None, kind: str) -> Path | None:
     if journal is None:
         return None
-    path = Path(journal)
+    path = Path(os.path.realpath(os.fsdecode(journal)))  # those of one journal lie together, whatever it is called by
     return path.with_name(f"{path.name}.{kind}") if kind else path
 
 
