@@ -182,7 +182,8 @@ class ZRAClient(Namespaces):
         The same call after an interruption of any kind goes on where it stopped. Look at ``report.partial``: what
         failed is in ``failed.jsonl`` and is tried again by the next run. Raises `InUse` when another run works with
         the folder, `LedgerError` when the folder cannot be used, and what makes every further call useless, such as
-        `AuthenticationFailed`, `MissingScopes` or a daily `RateLimited`.
+        `AuthenticationFailed`, `MissingScopes` or a daily `RateLimited`. The report of what was written until then is
+        ``zra_async.bulk.report_of(error)``.
         """
         self._session.check()
         from zra_async.bulk.export import export  # builds on this module, and costs an import

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Invoke
+from zra_async import ZRAClient, errors
+from zra_async.bulk import IngestReport, ItemOutcome
+from zra_async.bulk.job_report import attach
 
 
 @pytest.fixture
@@ -111,3 +114,22 @@ def test_without_a_ledger_there_is_no_status(invoke: Invoke, manifest: Path) -> 
     ended = invoke("ingest", str(manifest), "--status")
     assert (ended.code, ended.out) == (1, "")
     assert "there is no ledger at" in ended.err
+
+
+def test_an_error_that_ends_the_run_comes_with_the_report(
+    invoke: Invoke, manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was done until then is told and reported, and the exit code is that of the error."""
+
+    async def refused(*_: object, **__: object) -> IngestReport:
+        error = errors.AuthenticationFailed("conversations.add", status=401)
+        left = ItemOutcome("call-2", "interrupted", reason="the ingest ended before")
+        attach(error, IngestReport(counts={"added": 1, "interrupted": 1}, problems=(left,), stopped="refused"))
+        raise error
+
+    monkeypatch.setattr(ZRAClient, "ingest", refused)
+    ended = invoke("ingest", str(manifest), "--sandbox", "--json")
+    assert ended.code == 4
+    assert ended.rows[0]["counts"] == {"added": 1, "interrupted": 1}
+    assert "call-2: interrupted: the ingest ended before" in ended.err
+    assert "error: " in ended.err

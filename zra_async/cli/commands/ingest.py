@@ -10,6 +10,7 @@ import msgspec
 
 from zra_async.bulk.ingest_report import IngestReport
 from zra_async.bulk.ingest_status import IngestStatus, ingest_status
+from zra_async.bulk.job_report import report_of
 from zra_async.bulk.manifest import Manifest, check_manifest
 from zra_async.cli.connection import memory
 from zra_async.cli.exits import Exit
@@ -79,15 +80,25 @@ async def command(
     found = await check_manifest(manifest)
     if found.problems or check:
         return _checked(frame, manifest, found)
-    with memory(frame.connection, ledger, default) as place:
-        async with (
-            frame.open() as zra,
-            watched(f"ingesting {manifest}", zra.limits.snapshot, every, quiet) as board,
-        ):
-            report = await zra.ingest(found, ledger=place, wait_for_analysis=wait, on_event=board.observe, **how)
+    try:
+        with memory(frame.connection, ledger, default) as place:
+            async with (
+                frame.open() as zra,
+                watched(f"ingesting {manifest}", zra.limits.snapshot, every, quiet) as board,
+            ):
+                report = await zra.ingest(found, ledger=place, wait_for_analysis=wait, on_event=board.observe, **how)
+    except Exception as error:
+        done = report_of(error)
+        if done is not None:
+            _show(frame, done, manifest)
+        raise
+    _show(frame, report, manifest)
+    return Exit.PARTIAL if report.partial else Exit.OK
+
+
+def _show(frame: Frame, report: IngestReport, manifest: Path) -> None:
     _tell(report, manifest)
     frame.output.report(_data(report), lambda: _text(report))
-    return Exit.PARTIAL if report.partial else Exit.OK
 
 
 def _checked(frame: Frame, manifest: Path, found: Manifest) -> Exit:
