@@ -269,3 +269,22 @@ def test_arguments_come_before_the_environment(monkeypatch: pytest.MonkeyPatch) 
         monkeypatch.setenv(name, value)
     assert "plan='free'" in repr(ZRAClient.from_env())
     assert "plan='business'" in repr(ZRAClient.from_env(plan="business"))
+
+
+@pytest.mark.parametrize("around", ["'{}'", '"{}"', ' "{}" ', "{}\r\n"])
+def test_quotes_around_a_value_are_not_part_of_it(around: str, tmp_path: Path) -> None:
+    """Variables and a secret's file may be quoted, as in an env file that no shell has read, and begin with a mark."""
+    values = {"ZOOM_ACCOUNT_ID": "account", "ZOOM_CLIENT_ID": "client", "ZRA_PLAN": "free", "ZRA_SHARE": "0.5"}
+    (tmp_path / "secret").write_text("\ufeff" + around.format("the-secret"), "utf-8")
+    given = {name: around.format(value) for name, value in values.items()}
+    direct = settings_from_env({**given, "ZOOM_CLIENT_SECRET": around.format("the-secret")})
+    in_a_file = settings_from_env({**given, "ZOOM_CLIENT_SECRET_FILE": str(tmp_path / "secret")})
+    expected = settings_from_env({**values, "ZOOM_CLIENT_SECRET": "the-secret"})
+    for found in (direct, in_a_file):
+        assert found[1:] == expected[1:]
+        assert vars_of(found[0]) == vars_of(expected[0])
+
+
+def vars_of(auth: object) -> dict[str, object]:
+    """The texts that an authentication holds."""
+    return {name: value for name, value in vars(auth).items() if isinstance(value, str)}

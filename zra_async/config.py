@@ -190,7 +190,7 @@ def settings_from_env(env: Mapping[str, str] | None = None) -> tuple[ServerToSer
     ``ZRA_FILE_URL`` are optional. Raises `ConfigurationError`, which names every variable that is missing.
     """
     # only what is ours: a traceback with its values must not show the whole environment
-    values = {name: text.strip() for name, text in (os.environ if env is None else env).items() if name in _VARIABLES}
+    values = {name: _bare(text) for name, text in (os.environ if env is None else env).items() if name in _VARIABLES}
     secret = Secret(values.pop("ZOOM_CLIENT_SECRET", "")) or _secret_file(values.get("ZOOM_CLIENT_SECRET_FILE", ""))
     missing = [name for name in ("ZOOM_ACCOUNT_ID", "ZOOM_CLIENT_ID") if not values.get(name)]
     if not secret:
@@ -217,12 +217,19 @@ def settings_from_env(env: Mapping[str, str] | None = None) -> tuple[ServerToSer
     return auth, hosts, plan, share  # type: ignore[return-value]
 
 
+def _bare(text: str) -> str:
+    """Return a value without blanks and quotes around it, which stay where an env file is not read by a shell."""
+    text = text.strip()
+    quoted = len(text) >= 2 and text[0] == text[-1] and text[0] in "'\""
+    return text[1:-1].strip() if quoted else text
+
+
 def _secret_file(path: str) -> Secret:
     if not path:
         return Secret()
     try:
         # an error in decoding would carry the whole content with it
-        secret = Secret(Path(path).read_text("utf-8", "replace").strip())
+        secret = Secret(_bare(Path(path).read_text("utf-8-sig", "replace")))
     except OSError as problem:
         raise ConfigurationError(f"ZOOM_CLIENT_SECRET_FILE: {path} cannot be read ({problem.strerror})") from None
     if "\ufffd" in secret:

@@ -147,10 +147,10 @@ class Terminal:
         """Let the terminal send SIGINT, as the key does."""
         os.write(self._fd, b"\x03")
 
-    def hang_up(self) -> None:
-        """Close the terminal, as closing its window does, and wait for the end."""
+    def hang_up(self) -> int:
+        """Close the terminal, as closing its window does, and return the exit code."""
         os.close(self._fd)
-        os.waitpid(self._pid, 0)
+        return os.waitstatus_to_exitcode(os.waitpid(self._pid, 0)[1])
 
     def end(self) -> int:
         """Read everything and return the exit code."""

@@ -43,13 +43,16 @@ def test_a_reader_that_leaves_ends_the_command_quietly() -> None:
     assert ended.stderr == ""
 
 
-def test_an_export_that_is_stopped_goes_on_with_the_same_command(tmp_path: Path) -> None:
-    """SIGTERM ends with 130, says how to go on without a traceback, and the same command brings the rest."""
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGTERM, 130), (signal.SIGHUP, 129)])
+def test_an_export_that_is_stopped_goes_on_with_the_same_command(
+    signum: signal.Signals, code: int, tmp_path: Path
+) -> None:
+    """A signal ends it cleanly, it says how to go on without a traceback, and the same command brings the rest."""
     line = ("export", "--to", str(tmp_path / "out"), "--progress-every", "0.2", *SLOW)
     with running(*line) as process:
         process.wait_for("conversations ")
-        ended = process.stop(signal.SIGTERM)
-    assert (ended.code, ended.out) == (130, "")
+        ended = process.stop(signum)
+    assert (ended.code, ended.out) == (code, "")
     assert f"nothing is lost; to go on: zra {' '.join(line)}" in ended.err
     assert "Traceback" not in ended.err
     rest = zra(*line, *QUICK, "--json")
@@ -68,6 +71,26 @@ def test_ctrl_c_on_a_terminal_leaves_the_last_picture(tmp_path: Path) -> None:
         assert words in screen.text
     assert screen.text.rstrip().endswith(f"to go on: zra export --to out {' '.join(SLOW)}")
     assert "Traceback" not in screen.text
+
+
+def test_a_terminal_that_is_closed_stops_an_export_cleanly(tmp_path: Path) -> None:
+    """The export ends with 129 and not of the signal, although nothing can be shown any more; its ledger goes on."""
+    screen = Terminal("export", "--to", "out", *SLOW, cwd=tmp_path)
+    screen.wait_for("LIGHT")
+    assert screen.hang_up() == 129
+    rest = zra("export", "--to", "out", *SLOW, *QUICK, "--json", cwd=tmp_path)
+    assert (rest.code, rest.rows[0]["resumed"], rest.rows[0]["records"]["conversations"]) == (0, True, 40)
+
+
+def test_under_nohup_a_closed_terminal_stops_nothing(tmp_path: Path) -> None:
+    """A SIGHUP that was ignored when the command started stays ignored."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with running("export", "--to", "out", "--progress-every", "0.1", *SLOW, cwd=tmp_path) as process:
+            process.wait_for("conversations ")
+            assert process.stop(signal.SIGHUP).code == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_an_upload_goes_on_after_a_kill(account: dict[str, str], tmp_path: Path) -> None:

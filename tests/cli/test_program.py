@@ -93,7 +93,7 @@ def test_a_terminal_that_is_closed_hangs_the_program_up(tmp_path: Path) -> None:
     script = f'trap "echo hung up > {told}; exit 0" HUP; echo ready; while :; do sleep 0.05; done'
     screen = Terminal(*shell(script), cwd=tmp_path)
     screen.wait_for("ready")
-    screen.hang_up()
+    assert screen.hang_up() == 0
     assert told.read_text() == "hung up\n"
 
 

@@ -100,5 +100,5 @@ def test_failures_never_replace_an_input(tmp_path: Path) -> None:
         line = ("crm", "import", "--accounts", "a.jsonl", "--failed-to", target, "--ledger", "l", "--sandbox")
         ended = zra(*line, cwd=tmp_path)
         assert ended.code == 2, ended.err
-        assert "failed_to" in ended.err
+        assert "--failed-to" in ended.err
         assert (tmp_path / "a.jsonl").read_text() == content

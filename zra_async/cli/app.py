@@ -69,6 +69,7 @@ ENVIRONMENT = {
     "ZOOM_CLIENT_SECRET": "its secret, or ZOOM_CLIENT_SECRET_FILE, the path of a file that holds it",
     "ZRA_PLAN, ZRA_SHARE": "the account's plan, by default pro, and the part of its limits to use, by default 1",
     "ZRA_API_URL, ZRA_FILE_URL, ZRA_TOKEN_URL": "other hosts, such as those of a sandbox",
+    "HTTPS_PROXY, NO_PROXY": "the proxy, and the hosts to reach without it; those on this machine never need it",
 }
 
 
@@ -86,6 +87,9 @@ def group() -> None:
     """Zoom Revenue Accelerator from the shell: data on stdout, progress and messages on stderr.
 
     Every command takes --sandbox, which runs it against an account that it serves itself: nothing is needed to try it.
+
+    If stdout cannot be written after something was changed, stderr says what was done, journals and ledgers are kept,
+    and the exit code is 1. What stderr cannot show is not shown, and nothing else changes.
     """
 
 

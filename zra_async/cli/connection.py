@@ -5,15 +5,17 @@ from __future__ import annotations
 import tempfile
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from zra_async.cli.proxies import network_for
 from zra_async.client import ZRAClient
 from zra_async.config import Hosts, settings_from_env
 from zra_async.core.auth import Auth, ServerToServer
 from zra_async.core.events import Event, Observer
 from zra_async.core.limits import Plan
+from zra_async.core.transport import Network
 
 if TYPE_CHECKING:
     from zra_async.sandbox import Sandbox
@@ -39,11 +41,19 @@ class Settings:
     hosts: Hosts
     plan: Plan
     share: float
+    network: Network = field(default_factory=Network)
     sandbox: Sandbox | None = None
 
     def client(self, observer: Observer, *, auth: Auth | None = None) -> ZRAClient:
         """Make a client, to be opened with ``async with``; ``auth`` replaces the credentials."""
-        return ZRAClient(auth or self.auth, hosts=self.hosts, plan=self.plan, share=self.share, observer=observer)
+        return ZRAClient(
+            auth or self.auth,
+            hosts=self.hosts,
+            plan=self.plan,
+            share=self.share,
+            network=self.network,
+            observer=observer,
+        )
 
 
 def silent(event: Event, /) -> None:
@@ -105,4 +115,5 @@ def _from_environment(connection: Connection) -> Settings:
         hosts=hosts,
         plan=connection.plan or plan,
         share=share if connection.share is None else connection.share,
+        network=network_for(hosts),
     )

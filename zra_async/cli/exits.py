@@ -13,8 +13,6 @@ class Exit(IntEnum):
     USAGE = 2
     PARTIAL = 3
     SETUP = 4
-    CANNOT_RUN = 126
-    NO_PROGRAM = 127
     HUNG_UP = 129
     INTERRUPTED = 130
     READER_LEFT = 141
@@ -26,9 +24,7 @@ MEANINGS = {
     Exit.USAGE: "the command line is wrong, nothing was sent",
     Exit.PARTIAL: "partial: some of it is done, and it was told what is not",
     Exit.SETUP: "configuration, credentials or scopes: zra check says what to do",
-    Exit.CANNOT_RUN: "zra sandbox -- PROGRAM: the program cannot be executed",
-    Exit.NO_PROGRAM: "zra sandbox -- PROGRAM: there is no such program",
     Exit.HUNG_UP: "interrupted because the terminal was closed (SIGHUP), cleanly",
     Exit.INTERRUPTED: "interrupted by Ctrl-C or SIGTERM, cleanly",
-    Exit.READER_LEFT: "the reader of stdout has left, as in zra list deals | head; nothing was changed",
+    Exit.READER_LEFT: "the reader of stdout has left, as in zra list deals with head; nothing was changed",
 }

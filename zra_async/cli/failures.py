@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import cast
 
 from zra_async import errors
 from zra_async.cli.exits import Exit
+from zra_async.cli.translating import in_options, possible
 from zra_async.cli.wording import clean
 
 
@@ -18,7 +21,7 @@ class UsageProblem(Exception):
 class GivenUp(Exception):
     """The command has to stop, for a reason that is no failure of the library."""
 
-    def __init__(self, message: str, *, exit_code: Exit = Exit.ERROR, advice: str = "") -> None:
+    def __init__(self, message: str, *, exit_code: int = Exit.ERROR, advice: str = "") -> None:
         super().__init__(message)
         self.exit_code = exit_code
         self.advice = advice
@@ -31,7 +34,7 @@ class Failure:
     `passing` says that the same command may succeed later.
     """
 
-    exit_code: Exit
+    exit_code: int
     message: str
     advice: str = ""
     passing: bool = False
@@ -51,22 +54,25 @@ def innermost(error: BaseException) -> BaseException:
     return error
 
 
-def explain(error: BaseException) -> Failure:
-    """Say what ``error`` means to the one who typed the command."""
+def explain(error: BaseException, options: Collection[str] = ()) -> Failure:
+    """Say what ``error`` means to the one who typed a command with these options."""
     error = innermost(error)
     code, advice = _judge(error)
     passing = error.passing if isinstance(error, errors.TokenError) else isinstance(error, _PASSING)
-    return Failure(code, clean(_one_line(error)), advice, passing)
+    message = clean(in_options(_one_line(error), options))
+    if not advice and "No such file or directory" in message and _is_here_gone():
+        advice = "the current folder does not exist any more: change to another one"
+    return Failure(code, message, possible(advice, options), passing)
 
 
-def _judge(error: BaseException) -> tuple[Exit, str]:
+def _judge(error: BaseException) -> tuple[int, str]:
     match error:
         case UsageProblem() | errors.InvalidArgument():
             return Exit.USAGE, "see --help"
         case GivenUp():
             return error.exit_code, error.advice
         case errors.ConfigurationError():
-            return Exit.SETUP, _SETUP
+            return Exit.SETUP, _SETUP if str(error).startswith("set ") else ""
         case errors.TokenError(passing=True):
             return Exit.ERROR, _CHECK
         case errors.TokenError() | errors.AuthenticationFailed() | errors.MissingScopes():
@@ -77,22 +83,32 @@ def _judge(error: BaseException) -> tuple[Exit, str]:
             return Exit.ERROR, _CHECK
         case errors.PartlyDone():
             return Exit.PARTIAL, "the same command sends the rest" if error.operation.startswith("files.") else ""
-        case errors.UploadInterrupted():
-            return Exit.ERROR, "the same command goes on from there"
+        case errors.SourceChanged():
+            return Exit.ERROR, "the journal is RECORDING.zra beside the recording, or what --journal names"
         case errors.JournalError():
             return Exit.ERROR, "another place for it: --journal PATH"
         case errors.InUse():
             return Exit.ERROR, "wait until the other run has ended, or stop it"
-        case errors.TargetExists():
-            return Exit.ERROR, "give another place, or allow it with --overwrite"
+        case errors.StagesNotRegistered():
+            return Exit.ERROR, "register them: zra call crm.register deal_stages:=@stages.json"
         case errors.ZRAError():
             return Exit.ERROR, ""
         case OSError() if error.errno == errno.ENOSPC:
             return Exit.ERROR, "make room on that disk"
+        case FileNotFoundError() if "temporary directory" in str(error):
+            return Exit.ERROR, "set TMPDIR to a folder that can be written"
         case OSError():
             return Exit.ERROR, ""
         case _:
             return Exit.ERROR, "this should not happen: the same command with --debug shows where"
+
+
+def _is_here_gone() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 (only whether it is there)
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _one_line(error: BaseException) -> str:

@@ -31,7 +31,7 @@ class Finding:
     state: State
     text: str
     advice: str = ""
-    exit_code: Exit = Exit.OK
+    exit_code: int = Exit.OK
 
 
 def network(probes: Iterable[Probe]) -> list[Finding]:
@@ -41,9 +41,14 @@ def network(probes: Iterable[Probe]) -> list[Finding]:
             subject="network", state="problem", text=f"{p.host}: {p.problem}", advice=p.advice, exit_code=Exit.ERROR
         )
         if p.problem
-        else Finding(subject="network", state="ok", text=f"{p.host} answers in {p.seconds * 1000:.0f} ms")
+        else Finding(subject="network", state="ok", text=_reached(p))
         for p in probes
     ]
+
+
+def _reached(probe: Probe) -> str:
+    way = " through the proxy" if probe.through_proxy else ""
+    return f"{probe.host} answers in {probe.seconds * 1000:.0f} ms{way}"
 
 
 def clock(probes: Iterable[Probe]) -> Finding | None:

@@ -36,6 +36,7 @@ class Frame:
     output: Output
     debug: bool
     again: str
+    options: frozenset[str] = frozenset()  #: the options of this command
     continues: str = ""  #: what to say when it is interrupted: how to go on
 
     @property
@@ -127,10 +128,15 @@ def _frame(params: dict[str, Any], *, continues: Continues, done: str) -> Frame:
         output=take_output(params, Sink(done)),
         debug=params.pop("debug"),
         again=again,
+        options=_options(),
     )
     if continues == "never" or (continues == "with the account" and connection.sandbox):
         return frame
     return replace(frame, continues=f"nothing is lost; to go on: {again}")
+
+
+def _options() -> frozenset[str]:
+    return frozenset(name for parameter in click.get_current_context().command.params for name in parameter.opts)
 
 
 def _typed() -> str:
@@ -160,7 +166,7 @@ def _drive(work: Callable[[], Awaitable[int | None]], frame: Frame, on_interrupt
 
 
 def _failed(error: Exception, frame: Frame) -> int:
-    failure = explain(error)
+    failure = explain(error, frame.options)
     if frame.debug:
         say("".join(traceback.format_exception(error)))
     say(f"error: {failure.message}")

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import os
+import base64
 import socket
 import ssl
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import anyio
 import anyio.abc
 from anyio.streams.tls import TLSStream
+
+from zra_async.cli.proxies import proxy_of
 
 PATIENCE = 10.0  #: seconds for each step
 _OURSELVES = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -28,6 +30,7 @@ class Probe:
     problem: str = ""
     advice: str = ""
     ahead: timedelta | None = None
+    through_proxy: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +40,14 @@ class Address:
     host: str
     port: int
     tls: bool
+    proxy: str = field(default="", repr=False)  #: the proxy to go through, which may hold a password
 
     @classmethod
     def of(cls, url: str) -> Address:
         """The address of a base URL."""
         parts = urlsplit(url)
         tls = parts.scheme == "https"
-        return cls(parts.hostname or "", parts.port or (443 if tls else 80), tls)
+        return cls(parts.hostname or "", parts.port or (443 if tls else 80), tls, proxy_of(url) if tls else "")
 
     def __str__(self) -> str:
         return self.host if self.port == (443 if self.tls else 80) else f"{self.host}:{self.port}"
@@ -61,61 +65,94 @@ async def probe(address: Address) -> Probe:
     started = time.perf_counter()
     try:
         with anyio.fail_after(3 * PATIENCE):
-            await _resolve(address)
-            stream = await _connect(address)
+            stream = await (_through_proxy(address) if address.proxy else _directly(address))
             try:
-                secured = await _secure(stream, address) if address.tls else stream
+                secured = await _secure(stream, address.host) if address.tls else stream
                 date = await _date_of_answer(secured, address)
             finally:
                 await anyio.aclose_forcefully(stream)
     except _Stuck as stuck:
         return Probe(host=name, problem=stuck.problem, advice=stuck.advice)
     except TimeoutError:
-        return Probe(host=name, problem=f"it did not answer within {3 * PATIENCE:.0f} s", advice=_proxy())
+        return Probe(host=name, problem=f"it did not answer within {3 * PATIENCE:.0f} s", advice=_between(address))
     ahead = None if date is None else date - datetime.now(UTC)
-    return Probe(host=name, seconds=time.perf_counter() - started, ahead=ahead)
+    seconds = time.perf_counter() - started
+    return Probe(host=name, seconds=seconds, ahead=ahead, through_proxy=bool(address.proxy))
 
 
-async def _resolve(address: Address) -> None:
+async def _directly(address: Address) -> anyio.abc.ByteStream:
+    await _resolve(address.host)
+    return await _connect(address.host, address.port, _way_out(address))
+
+
+async def _through_proxy(address: Address) -> anyio.abc.ByteStream:
+    """Connect to the proxy, and ask it for a tunnel to the host."""
+    proxy = urlsplit(address.proxy)
+    host, tls = proxy.hostname or "", proxy.scheme == "https"
     try:
-        await anyio.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+        await _resolve(host)
+        stream: anyio.abc.ByteStream = await _connect(host, proxy.port or (443 if tls else 80), "")
+        stream = await _secure(stream, host) if tls else stream
+    except _Stuck as stuck:
+        raise _Stuck(f"the proxy {host}: {stuck.problem}", "check HTTPS_PROXY, or unset it") from None
+    place = f"[{address.host}]:{address.port}" if ":" in address.host else f"{address.host}:{address.port}"
+    user = f"{unquote(proxy.username or '')}:{unquote(proxy.password or '')}".encode()
+    login = f"Proxy-Authorization: Basic {base64.b64encode(user).decode()}\r\n" if proxy.username else ""
+    head = await _head(stream, f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n{login}\r\n", "")
+    status = head.partition(b" ")[2][:3].decode("latin-1")
+    if status != "200":
+        await anyio.aclose_forcefully(stream)
+        advice = "check user and password in HTTPS_PROXY" if status == "407" else "ask who runs the proxy"
+        raise _Stuck(f"the proxy {host} does not let it through (HTTP {status or 'not spoken'})", advice)
+    return stream
+
+
+async def _resolve(host: str) -> None:
+    try:
+        await anyio.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
-        raise _Stuck(f"its name {address.host!r} cannot be resolved", "check DNS, VPN and the spelling") from None
+        raise _Stuck(f"its name {host!r} cannot be resolved", "check DNS, VPN and the spelling") from None
 
 
-async def _connect(address: Address) -> anyio.abc.SocketStream:
+async def _connect(host: str, port: int, advice: str) -> anyio.abc.SocketStream:
     try:
         with anyio.fail_after(PATIENCE):
-            return await anyio.connect_tcp(address.host, address.port)
+            return await anyio.connect_tcp(host, port)
     except (OSError, TimeoutError) as problem:
         why = "no answer" if isinstance(problem, TimeoutError) else "the connection is refused or blocked"
-        raise _Stuck(f"port {address.port}: {why}", _way_out(address)) from None
+        raise _Stuck(f"port {port}: {why}", advice) from None
 
 
-async def _secure(stream: anyio.abc.SocketStream, address: Address) -> TLSStream:
+async def _secure(stream: anyio.abc.ByteStream, host: str) -> TLSStream:
     context = ssl.create_default_context()
     try:
         with anyio.fail_after(PATIENCE):
-            return await TLSStream.wrap(stream, hostname=address.host, ssl_context=context, standard_compatible=False)
+            return await TLSStream.wrap(stream, hostname=host, ssl_context=context, standard_compatible=False)
     except ssl.SSLCertVerificationError as problem:
         raise _Stuck(f"TLS: {problem.verify_message or 'its certificate is not trusted'}", _trust(problem)) from None
     except (OSError, anyio.BrokenResourceError, anyio.EndOfStream, TimeoutError) as problem:
         text = f"TLS fails ({type(problem).__name__})"
-        raise _Stuck(text, f"something between here and there breaks TLS{_proxy()}") from None
+        raise _Stuck(text, "something between here and there breaks TLS") from None
 
 
-async def _date_of_answer(stream: anyio.abc.ByteStream, address: Address) -> datetime | None:
-    request = f"HEAD / HTTP/1.1\r\nHost: {address}\r\nUser-Agent: zra-check\r\nConnection: close\r\n\r\n"
+async def _head(stream: anyio.abc.ByteStream, request: str, advice: str) -> bytes:
+    """Send a request, and return the beginning of the answer with all of its header."""
     answer = b""
     try:
         with anyio.fail_after(PATIENCE):
-            await stream.send(request.encode())
+            await stream.send(request.encode("latin-1"))
             while b"\r\n\r\n" not in answer and len(answer) < 65536:
                 answer += await stream.receive()
     except anyio.EndOfStream:
         pass
     except (OSError, anyio.BrokenResourceError, TimeoutError):
-        raise _Stuck("it takes a connection but does not answer", f"look for a firewall between{_proxy()}") from None
+        raise _Stuck("it takes a connection but does not answer", advice) from None
+    return answer
+
+
+async def _date_of_answer(stream: anyio.abc.ByteStream, address: Address) -> datetime | None:
+    request = f"HEAD / HTTP/1.1\r\nHost: {address}\r\nUser-Agent: zra-check\r\nConnection: close\r\n\r\n"
+    answer = await _head(stream, request, _between(address))
     if not answer.startswith(b"HTTP/"):
         raise _Stuck("what answers there does not speak HTTP", "check the address")
     return date_in(answer.decode("latin-1"))
@@ -144,9 +181,8 @@ def _trust(problem: ssl.SSLCertVerificationError) -> str:
 def _way_out(address: Address) -> str:
     if address.host in _OURSELVES:
         return "nothing listens there: start the sandbox anew and take its variables, or unset those of an old one"
-    return f"let TCP {address.port} out through the firewall{_proxy()}"
+    return f"let TCP {address.port} out through the firewall, or set HTTPS_PROXY if your network has a proxy"
 
 
-def _proxy() -> str:
-    named = [name for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY") if os.environ.get(name)]
-    return f"; {named[0]} is set, but this client connects directly" if named else ""
+def _between(address: Address) -> str:
+    return "look at the proxy" if address.proxy else "look for a firewall between"

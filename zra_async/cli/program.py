@@ -18,9 +18,9 @@ from types import FrameType
 import anyio
 import anyio.to_thread
 
-from zra_async.cli.exits import Exit
 from zra_async.cli.failures import GivenUp
 
+CANNOT_RUN, NO_PROGRAM = 126, 127  #: the exit codes of a shell
 #: what is passed on; Ctrl-Z and its like are left to job control, and SIGKILL cannot be caught
 _NAMES = ("SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGWINCH")
 
@@ -31,11 +31,11 @@ def find_program(name: str) -> None:
         return
     if os.path.lexists(name) and os.path.dirname(name):  # noqa: PTH120 (whether a folder was named at all)
         raise _cannot_run(name, "it is a folder" if os.path.isdir(name) else "Permission denied")  # noqa: PTH112
-    raise GivenUp(f"there is no program {name}", exit_code=Exit.NO_PROGRAM)
+    raise GivenUp(f"there is no program {name}", exit_code=NO_PROGRAM)
 
 
 def _cannot_run(name: str, reason: str) -> GivenUp:
-    return GivenUp(f"{name} cannot be executed: {reason}", exit_code=Exit.CANNOT_RUN)
+    return GivenUp(f"{name} cannot be executed: {reason}", exit_code=CANNOT_RUN)
 
 
 def _refused(name: str, problem: OSError) -> GivenUp:

@@ -33,7 +33,7 @@ def path(place: object) -> str:
 
 def _secrets() -> Iterable[str]:
     # The library's errors carry no secrets; this is for those of others, such as a path or an address gone wrong.
-    return [value for name in _SECRET_VARIABLES if len(value := os.environ.get(name, "").strip()) >= 6]
+    return [value for name in _SECRET_VARIABLES if len(value := os.environ.get(name, "").strip(" \t\r\n'\"")) >= 6]
 
 
 def duration(seconds: float) -> str:

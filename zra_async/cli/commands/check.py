@@ -29,7 +29,7 @@ _MARKS = {"ok": "ok", "note": "note", "problem": "WRONG"}
 
 
 @subcommand("check", reports=True)
-async def command(frame: Frame) -> Exit:
+async def command(frame: Frame) -> int:
     """Find out what is wrong with credentials, scopes, plan, clock or network, and what to do.
 
     Fetches a token, makes one call that reads, and changes nothing. Exits with 0 when commands will work, with 4 for
@@ -164,7 +164,7 @@ _ADVICE: dict[type[Exception], str] = {
 }
 
 
-def _exit(found: Sequence[Finding]) -> Exit:
+def _exit(found: Sequence[Finding]) -> int:
     codes = [finding.exit_code for finding in found]
     return max(codes, default=Exit.OK)
 

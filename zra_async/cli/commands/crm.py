@@ -17,13 +17,13 @@ from zra_async.cli.exits import Exit
 from zra_async.cli.failures import UsageProblem
 from zra_async.cli.frame import Frame, subcommand
 from zra_async.cli.live import progress_options, watched
+from zra_async.cli.places import Place
 from zra_async.cli.streams import say
 from zra_async.cli.tables import Layout
 from zra_async.cli.wording import count, duration, rate
 from zra_async.client import ZRAClient
 
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_PLACE = click.Path(path_type=Path)
+_FILE = Place("read")
 _LEDGER = Path("zra-crm-import.ledger")
 _SHOWN = 20
 
@@ -44,8 +44,10 @@ def command() -> None:
 @click.option("--contacts", type=_FILE, help="Contacts, after the accounts.")
 @click.option("--deals", type=_FILE, help="Deals, after the contacts.")
 @click.option("--leads", type=_FILE, help="Leads, beside the others.")
-@click.option("--ledger", type=_PLACE, help=f"What is done; by default ./{_LEDGER}, removed when all is.")
-@click.option("--failed-to", type=_PLACE, metavar="FILE", help="Write every record that failed to this JSONL file.")
+@click.option("--ledger", type=Place("kept"), help=f"What is done; by default ./{_LEDGER}, removed when all is.")
+@click.option(
+    "--failed-to", type=Place("written"), metavar="FILE", help="Write every record that failed to this JSONL file."
+)
 @progress_options
 async def import_(
     frame: Frame, ledger: Path | None, failed_to: Path | None, every: float, quiet: bool, **files: Path | None

@@ -18,6 +18,7 @@ from zra_async.cli.exits import Exit
 from zra_async.cli.failures import UsageProblem
 from zra_async.cli.frame import Frame, subcommand
 from zra_async.cli.live import progress_options, watched
+from zra_async.cli.places import Place
 from zra_async.cli.streams import say
 from zra_async.cli.tables import Layout
 from zra_async.cli.wording import count, duration, path, rate, size
@@ -30,7 +31,7 @@ _SHARE = 0.9
 
 
 @subcommand("demo", reports=True, done="the demo is done, and its export is in the folder")
-@click.option("--to", type=click.Path(file_okay=False, path_type=Path), help=f"A new folder; by default ./{_FOLDER}.")
+@click.option("--to", type=Place("folder"), help=f"A new folder; by default ./{_FOLDER}.")
 @progress_options
 async def command(frame: Frame, to: Path | None, every: float, quiet: bool) -> Exit:
     """See it work, without a Zoom account: the account is served on this machine, under the limits of Business+.
@@ -39,6 +40,7 @@ async def command(frame: Frame, to: Path | None, every: float, quiet: bool) -> E
     they are analysed, exports the whole account into a folder, and says at what rate, and with how many 429s.
     """
     folder = new_folder(to)
+    folder.absolute()  # fails now, and not after the uploads, if the current folder is gone
     began = time.monotonic()
     connection = dataclasses.replace(frame.connection, sandbox=True, share=frame.connection.share or _SHARE)
     async with settings_of(connection) as settings:

@@ -15,6 +15,7 @@ from zra_async.cli.exits import Exit
 from zra_async.cli.frame import Frame, subcommand
 from zra_async.cli.ids import folder_name, given_ids
 from zra_async.cli.live import progress_options, watched
+from zra_async.cli.places import Place
 from zra_async.cli.streams import say
 from zra_async.cli.wording import path
 from zra_async.client import ZRAClient
@@ -33,7 +34,7 @@ _SINGLE = (
 
 @subcommand("download", continues="always", done="the recordings are stored")
 @click.argument("ids", nargs=-1, required=True, metavar="CONVERSATION_ID...")
-@click.option("--to", type=click.Path(path_type=Path), default=Path(), help="A folder, or a path for a single one.")
+@click.option("--to", type=Place("target"), default=Path(), help="A folder, or a path for a single one.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there already.")
 @progress_options
 async def command(frame: Frame, ids: tuple[str, ...], to: Path, overwrite: bool, every: float, quiet: bool) -> Exit:

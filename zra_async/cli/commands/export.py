@@ -20,6 +20,7 @@ from zra_async.cli.exits import Exit
 from zra_async.cli.failures import GivenUp, UsageProblem
 from zra_async.cli.frame import Frame, subcommand
 from zra_async.cli.live import progress_options, watched
+from zra_async.cli.places import Place
 from zra_async.cli.streams import say
 from zra_async.cli.tables import Layout
 from zra_async.cli.values import instant
@@ -37,7 +38,7 @@ def _period(since: str | None, until: str | None) -> dict[str, datetime | None]:
 
 
 @subcommand("export", reports=True, continues="always", done="the folder holds all that was exported")
-@click.option("--to", type=click.Path(file_okay=False, path_type=Path), help="The folder; made where there is none.")
+@click.option("--to", type=Place("folder"), help="The folder; made where there is none.")
 @click.option("--streams", metavar="A,B", help="Which streams; zra list streams names them with their costs.")
 @click.option("--all", "everything", is_flag=True, help="Every stream but the recordings.")
 @click.option("--since", metavar="TIME", help="Conversations analysed from then on.")

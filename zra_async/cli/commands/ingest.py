@@ -17,6 +17,7 @@ from zra_async.cli.exits import Exit
 from zra_async.cli.failures import UsageProblem
 from zra_async.cli.frame import Frame, subcommand
 from zra_async.cli.live import progress_options, watched
+from zra_async.cli.places import Place
 from zra_async.cli.streams import say
 from zra_async.cli.wording import count, duration, rate, size
 
@@ -29,10 +30,10 @@ _SHOWN = 20
     continues="with the account",
     done="the ledger is kept: the same command sends nothing twice",
 )
-@click.argument("manifest", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("manifest", type=Place("read"))
 @click.option("--check", is_flag=True, help="Only look through the manifest and its files; no account is needed.")
 @click.option("--status", is_flag=True, help="Only show what the ledger knows; no account is needed.")
-@click.option("--ledger", type=click.Path(path_type=Path), help="What is done; by default MANIFEST.ledger. Keep it.")
+@click.option("--ledger", type=Place("kept"), help="What is done; by default MANIFEST.ledger. Keep it.")
 @click.option("--retry-failed", is_flag=True, help="Try again what the service has refused.")
 @click.option("--wait", is_flag=True, help="Wait until the conversations are analysed.")
 @click.option(

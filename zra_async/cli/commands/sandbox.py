@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -12,6 +13,7 @@ import click
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import UsageProblem
 from zra_async.cli.frame import standalone
+from zra_async.cli.places import Place
 from zra_async.cli.program import find_program, run_program, signals_held
 from zra_async.cli.streams import say, write
 
@@ -30,11 +32,11 @@ if TYPE_CHECKING:
 @click.option("--no-limits", is_flag=True, help="Never answer 429.")
 @click.option("--store-parts", is_flag=True, help="Keep uploaded bytes, so that they can be downloaded.")
 @click.option("--control", is_flag=True, help="Open the control endpoint, /_sandbox/ on the API host.")
-@click.option("--faults", type=click.Path(exists=True, dir_okay=False), help="TOML file with [[fault]] tables.")
+@click.option("--faults", type=Place("read"), help="TOML file with [[fault]] tables.")
 @click.option("--webhook-url", metavar="URL", help="Loopback address that receives signed events.")
 @click.option("--webhook-secret", metavar="TEXT", help="Secret token that signs them; by default one is made up.")
 @click.option("--json", "as_json", is_flag=True, help="Print the environment as one JSON object.")
-async def command(program: tuple[str, ...], faults: str | None, as_json: bool, **options: Any) -> int:
+async def command(program: tuple[str, ...], faults: Path | None, as_json: bool, **options: Any) -> int:
     """Serve an account on this machine, until Ctrl-C.
 
     The environment of its clients goes to stdout, as lines that a shell can take over:

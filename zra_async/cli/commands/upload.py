@@ -18,6 +18,7 @@ from zra_async.cli.exits import Exit
 from zra_async.cli.failures import GivenUp, UsageProblem
 from zra_async.cli.frame import Frame, subcommand
 from zra_async.cli.live import progress_options, watched
+from zra_async.cli.places import Place
 from zra_async.cli.streams import say
 from zra_async.cli.values import arguments
 from zra_async.cli.wording import size
@@ -28,7 +29,7 @@ from zra_async.files.progress import OnProgress, Progress
 from zra_async.files.terms import SourceSystem, UploadedRecording
 
 _ADD = OPERATIONS["conversations.add"]
-_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FILE = Place("read")
 _PATIENCE = Polling(first=0.5, longest=15.0, limit=3600.0)
 
 
@@ -41,10 +42,11 @@ _PATIENCE = Polling(first=0.5, longest=15.0, limit=3600.0)
 @click.argument("pairs", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option("--transcript", type=_FILE, help="Its transcript, …transcript.json or .vtt.")
 @click.option("--metadata", type=_FILE, help="Its metadata, …metadata.json.")
+@click.option("--file-name", metavar="NAME", help="Its name for the service; by default that of RECORDING.")
 @click.option("--source", type=click.Choice(["gong", "chorus"]), help="Whose transcript and metadata they are.")
 @click.option("--part-size", type=click.IntRange(1), metavar="BYTES", help="Send it in parts of this size.")
 @click.option("--concurrency", type=click.IntRange(1), metavar="N", help="Parts on their way at once; 4 by default.")
-@click.option("--journal", type=click.Path(path_type=Path), help="By default RECORDING.zra, removed when all is done.")
+@click.option("--journal", type=Place("kept"), help="By default RECORDING.zra, removed when all is done.")
 @click.option("--wait", is_flag=True, help="Wait until the conversation has been analysed.")
 @progress_options
 async def command(
@@ -67,6 +69,8 @@ async def command(
     wanted = _conversation(pairs, wait)
     if wanted is not None and wanted.get("timeline") and how["transcript"] is not None:
         say(f"warning: {TIMELINE}")
+    if how["source"] and not (how["transcript"] or how["metadata"]):
+        raise UsageProblem("--source says whose transcript or metadata it is: give --transcript or --metadata")
     default = recording.with_name(f"{recording.name}.zra")
     with memory(frame.connection, journal, default) as place:
         note = Added(place)
@@ -114,6 +118,7 @@ async def _upload(
     journal: Path,
     on_progress: OnProgress,
     *,
+    file_name: str | None,
     transcript: Path | None,
     metadata: Path | None,
     source: SourceSystem | None,
@@ -124,6 +129,7 @@ async def _upload(
         recording,
         transcript,
         metadata,
+        file_name=file_name,
         source_system=source,
         part_size=part_size,
         concurrency=concurrency,
