@@ -14,7 +14,7 @@ import aioresponses.core
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests import loops
+from tests import leap, loops
 from tests.leaks import Leaks, listening, output_of
 
 _LEAKS = Leaks()
@@ -32,7 +32,8 @@ pytest_addoption = loops.pytest_addoption
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, loops.Factory]:
     """Choose the event loops of a test."""
-    return loops.of(config.getoption("--loops"), item.path.relative_to(Path(__file__).parent))
+    kinds = "asyncio" if leap.is_used_by(item) else config.getoption("--loops")
+    return loops.of(kinds, item.path.relative_to(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session", autouse=True)

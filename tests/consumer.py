@@ -21,7 +21,7 @@ async def main() -> None:
     async with Sandbox(conversations=12) as account:
         auth = ServerToServer(account.account_id, account.client_id, account.client_secret)
         hosts = Hosts(api=account.api_url, file=account.file_url, token=account.token_url)
-        async with ZRAClient(auth, hosts=hosts, timeout=10, deadline=None) as zra:
+        async with ZRAClient(auth, hosts=hosts, timeout=300, deadline=None) as zra:
             await reads(zra)
             await refusals(zra)
             with tempfile.TemporaryDirectory() as folder:

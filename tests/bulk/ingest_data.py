@@ -21,7 +21,7 @@ FAST = {label: Rate(100_000) for label in Label}
 START = datetime(2025, 3, 1, 9, tzinfo=UTC)
 #: waits that suit a service on the same machine
 SOON: dict[str, Polling] = {
-    "analysis": Polling(first=0.05, longest=0.2, limit=10.0),
+    "analysis": Polling(first=0.05, longest=0.2, limit=500.0),
     "settle": Polling(first=0.05, factor=2.0, longest=0.2, limit=0.4),
     "patience": Polling(first=0.02, factor=2.0, longest=0.5),
 }

@@ -11,6 +11,7 @@ import pytest
 
 from tests.bulk.export_account import account, quick_disk  # noqa: F401
 from tests.bulk.export_truth import CONVERSATION_STREAMS, EVERY_STREAM, Truth, compare_folder, lines
+from tests.leap import pass_stalls
 from zra_async import RetryPolicy, ZRAClient, errors
 from zra_async.bulk import ALL_STREAMS, DEFAULT_STREAMS
 from zra_async.core.events import CallDone, JobProgress
@@ -59,10 +60,12 @@ async def test_all_is_there_under_every_fault(tmp_path: Path) -> None:
         Fault(operation="GET *", stall=True, probability=0.01),
     ]
     lapse = Lapse()
-    client = {"timeout": 0.4, "retry": RetryPolicy(server=6, transport=6, base=0.01), "observer": lapse}
+    client = {"timeout": 20, "retry": RetryPolicy(server=6, transport=6, base=0.01), "observer": lapse}
     async with account(320, faults=faults, client=client) as (sandbox, zra):
         lapse.sandbox = sandbox
+        passing = asyncio.create_task(pass_stalls(sandbox, 21))
         report = await zra.export(tmp_path, streams="all")
+        passing.cancel()
         struck = [fault for fault in faults if any(hit is fault for _, hit in sandbox.faults.struck)]
         sandbox.faults.clear()
         assert not report.partial, report.failures

@@ -45,7 +45,7 @@ class Slow:
     def __call__(self, fd: int) -> None:
         if self._zoom.granted:
             self.began.set()
-            assert self.go.wait(30)
+            assert self.go.wait(500)
         self._real(fd)
 
 

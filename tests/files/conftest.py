@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.leap import leap
+from tests.leap import outlast_stalls
 from zra_async import Hosts, Label, Network, Pool, Rate, RetryPolicy, ZRAClient
 from zra_async.config import Transfers
 from zra_async.core.events import Event, PartDone
@@ -83,16 +83,11 @@ async def stalls_pass(desk: Desk) -> AsyncIterator[StallsPass]:
     """Let time pass for answers that stall, once so many parts are stored; nothing waits for a timeout."""
     tasks = []
 
-    async def pass_by(stored: int) -> None:
-        struck = desk.sandbox.faults.struck
-        while True:
-            await asyncio.sleep(0.001)
-            parts = sum(isinstance(event, PartDone) for event in desk.events)
-            if struck and struck[-1][1].stall and parts >= stored:
-                leap(1.0)
-
     def start(stored: int = 0) -> None:
-        tasks.append(asyncio.create_task(pass_by(stored)))
+        def ready() -> bool:
+            return sum(isinstance(event, PartDone) for event in desk.events) >= stored
+
+        tasks.append(asyncio.create_task(outlast_stalls(desk.sandbox, ready)))
 
     yield start
     for task in tasks:

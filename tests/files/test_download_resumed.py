@@ -89,7 +89,7 @@ async def test_a_download_that_is_cancelled_while_its_part_is_opened_lets_go_of_
 
     def slow(*arguments: Any) -> Any:
         opening.set()
-        assert may_open.wait(5)
+        assert may_open.wait(500)
         return open_locked(*arguments)
 
     async with served(Store()) as (_, zra):

@@ -173,7 +173,7 @@ async def test_a_thread_is_waited_for_when_its_caller_is_cancelled() -> None:
 
     def slow() -> Opened:
         started.set()
-        release.wait(5)
+        release.wait()
         return Opened()
 
     task = asyncio.create_task(to_thread(slow))

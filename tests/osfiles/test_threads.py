@@ -24,7 +24,7 @@ class Work:
 
     def __call__(self) -> Work:
         self.began.set()
-        assert self.go.wait(30)
+        assert self.go.wait(500)
         self.ended = True
         return self
 

@@ -134,7 +134,7 @@ BROKEN = {
 async def test_broken_http_is_a_documented_error(answered: bytes) -> None:
     """For a read and for a write; the write is told to be in doubt, since it has arrived."""
     behaviour = raw("", answered, keep=False)
-    async with Server(otherwise=behaviour) as server, client_of(server, timeout=1.0, retry=NO_REPEATS) as zra:
+    async with Server(otherwise=behaviour) as server, client_of(server, timeout=300.0, retry=NO_REPEATS) as zra:
         with pytest.raises((errors.TransportError, errors.UnexpectedAnswer)):
             await get(zra)
         with pytest.raises((errors.AmbiguousWrite, errors.UnexpectedAnswer)):
@@ -180,7 +180,7 @@ def test_any_answer_is_an_answer_or_a_documented_error(status: int, lines: list[
 
     async def scene() -> None:
         behaviour = raw("", head.encode("utf-8") + body, keep=False)
-        async with Server(otherwise=behaviour) as server, client_of(server, timeout=1.0, retry=NO_REPEATS) as zra:
+        async with Server(otherwise=behaviour) as server, client_of(server, timeout=300.0, retry=NO_REPEATS) as zra:
             result = await outcome(get(zra))
         assert not isinstance(result, errors.ZRAError) or str(result).isprintable()
 
