@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
+import math
 import re
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -87,6 +90,13 @@ class Colour(StrEnum):
     RED = "red"
 
 
+class Whole:
+    """A whole number of another library."""
+
+    def __index__(self) -> int:
+        return 30
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -94,6 +104,9 @@ class Colour(StrEnum):
         (False, "false"),
         (30, "30"),
         (100.0, "100.0"),
+        (Decimal("0.1"), "0.1"),
+        (Whole(), "30"),
+        (date(2026, 1, 2), "2026-01-02"),
         (Colour.RED, "red"),
         (["a", "b,c"], "a,b,c"),
         (("a", 1, True), "a,1,true"),
@@ -124,6 +137,28 @@ def test_query_values(value: object, text: str) -> None:
         ),
         ({"path": {"thing_id": "1"}, "body": {"a": "\ud800"}}, "lone surrogate"),
         ({"path": {"thing_id": "1"}, "body": object()}, "a value cannot be sent"),
+        ({"path": {"thing_id": "1"}, "body": io.BytesIO(b"{}")}, "a file object cannot be sent"),
+        ({"path": {"thing_id": "1"}, "body": {"a": io.StringIO("x")}}, "a file object cannot be sent"),
+        ({"path": {"thing_id": "1"}, "body": {"a": [{"b": math.nan, "c": None}]}}, "NaN and the infinities"),
+        ({"path": {"thing_id": "1"}, "body": [math.inf]}, "NaN and the infinities"),
+        ({"path": ["1"]}, "path must be a mapping"),
+        ({"path": "1"}, "path must be a mapping"),
+        ({"path": {"thing_id": "1"}, "query": [("a", "b")]}, "query must be a mapping"),
+        ({"path": {"thing_id": "1"}, "query": {1: "b"}}, "query must be a mapping"),
+        *(
+            ({"path": {"thing_id": "1"}, "query": {"q": wrong}}, "a query value must be a text")
+            for wrong in (
+                b"b",
+                {"a": 1},
+                {"a"},
+                object(),
+                math.nan,
+                math.inf,
+                Decimal("NaN"),
+                ["a", None],
+                io.BytesIO(),
+            )
+        ),
     ],
 )
 def test_what_cannot_be_sent_is_refused(arguments: dict[str, Any], words: str) -> None:

@@ -204,7 +204,8 @@ def check_amount(name: str, value: object) -> Decimal:
 def check_many(name: str, values: object, most: int = sys.maxsize) -> list[Any]:
     """Check a list of any values within its documented length; any iterable but a text, bytes or a mapping will do."""
     given: Any = values
-    if isinstance(values, _NO_LISTS) or not isinstance(values, Iterable):
+    # a file is an iterable of its lines, and one that was read is an empty one
+    if isinstance(values, _NO_LISTS) or hasattr(given, "read") or not isinstance(values, Iterable):
         raise InvalidArgument(f"{name} must be a list, not {_kind(values)}")
     items: list[Any] = list(itertools.islice(given, min(most, sys.maxsize - 1) + 1))
     if len(items) > most:

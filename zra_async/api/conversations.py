@@ -211,6 +211,7 @@ class Conversations(ConversationContent):
     ) -> AddedConversation:
         """Add a conversation from an uploaded file (``file_id``) or from an address of your own (``download_url``).
 
+        The user needs a Zoom Revenue Accelerator licence and a role with the Edit permission for All Conversations.
         Exactly one of the two, and the address must be http or https. Times are aware datetimes and travel in whole
         seconds; ``host_id`` is a user id or an email address; at most 200 participants and 200 timeline items;
         ``timezone`` is a name such as ``America/Los_Angeles``. Raises `BadRequest` (1001) for a refused field,
@@ -246,11 +247,10 @@ class Conversations(ConversationContent):
         """Add a conversation from a cloud recording that a user has hosted.
 
         Name it by ``recording_link``, its share or play link, or by ``meeting_uuid``; where both are given and name
-        different meetings, the service goes by the link. Raises
-        `BadRequest` (3300, 3314, 3315, 3317–3320, 5333) for a recording that cannot be added, `PermissionDenied`
-        (3313, 1004) when the user is not its host, `NotFound` (1005, 3316) for an unknown user or meeting, and
-        `AmbiguousWrite` when the answer was lost: it is never repeated. Label MEDIUM,
-        ``POST /zra/users/{userId}/conversations``.
+        different meetings, the service goes by the link. Raises `BadRequest` (3300, 3314, 3315, 3317, 3318, 3319, 3320,
+        5333) for a recording that cannot be added, `PermissionDenied` (3313, 1004) when the user is not its host,
+        `NotFound` (1005, 3316) for an unknown user or meeting, and `AmbiguousWrite` when the answer was lost: it is
+        never repeated. Label MEDIUM, ``POST /zra/users/{userId}/conversations``.
         """
         where = build_path(user_id=user_id)
         body = build_body(_RECORDING, meeting_uuid=meeting_uuid, recording_link=recording_link)
@@ -284,7 +284,8 @@ class Conversations(ConversationContent):
     async def update_host(self, conversation_id: str, *, new_host_id: str) -> None:
         """Give a conversation another host, by user id or email address.
 
-        Raises `BadRequest` (1006) for a user without a licence, `NotFound` (1005, 2001) for an unknown user or
+        The app needs the scope ``iq_conversation:write:admin`` or ``iq_conversation:write``. Raises `BadRequest`: 1006
+        for a user without a licence, 300 for a missing field; `NotFound` (1005, 2001) for an unknown user or
         conversation. Label MEDIUM, ``PATCH /zra/conversations/{conversationId}/update_host``.
         """
         where = build_path(conversation_id=conversation_id)

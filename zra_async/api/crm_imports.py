@@ -127,8 +127,9 @@ class Accounts(_Records):
     async def get(self, ids: Sequence[str]) -> tuple[CrmAccount, ...]:
         """Fetch imported accounts by their CRM ids.
 
-        More than 100 ids take several calls, one after the other. Raises `Conflict` when no CRM is connected and
-        `PartlyDone` when one of several calls fails. Label MEDIUM, ``GET /zra/crm/accounts``.
+        More than 100 ids take several calls, one after the other. Raises `BadRequest` for ids that are refused,
+        `Conflict` when no CRM is connected, and `PartlyDone` when one of several calls fails.
+        Label MEDIUM, ``GET /zra/crm/accounts``.
         """
         answers = await self._find(GET_ACCOUNTS, "crm_account_ids", ids)
         return tuple(record for answer in answers for record in answer.data)
@@ -150,8 +151,9 @@ class Contacts(_Records):
     async def get(self, ids: Sequence[str]) -> tuple[CrmContact, ...]:
         """Fetch imported contacts by their CRM ids.
 
-        More than 100 ids take several calls, one after the other. Raises `Conflict` when no CRM is connected and
-        `PartlyDone` when one of several calls fails. Label MEDIUM, ``GET /zra/crm/contacts``.
+        More than 100 ids take several calls, one after the other. Raises `BadRequest` for ids that are refused,
+        `Conflict` when no CRM is connected, and `PartlyDone` when one of several calls fails.
+        Label MEDIUM, ``GET /zra/crm/contacts``.
         """
         answers = await self._find(GET_CONTACTS, "crm_contact_ids", ids)
         return tuple(record for answer in answers for record in answer.data)
@@ -173,8 +175,9 @@ class Deals(_Records):
     async def get(self, ids: Sequence[str]) -> tuple[CrmDeal, ...]:
         """Fetch imported deals by their CRM ids.
 
-        More than 100 ids take several calls, one after the other. Raises `Conflict` when no CRM is connected and
-        `PartlyDone` when one of several calls fails. Label MEDIUM, ``GET /zra/crm/deals``.
+        More than 100 ids take several calls, one after the other. Raises `BadRequest` for ids that are refused,
+        `Conflict` when no CRM is connected, and `PartlyDone` when one of several calls fails.
+        Label MEDIUM, ``GET /zra/crm/deals``.
         """
         answers = await self._find(GET_DEALS, "crm_deal_ids", ids)
         return tuple(record for answer in answers for record in answer.data)
@@ -196,8 +199,9 @@ class Leads(_Records):
     async def get(self, ids: Sequence[str]) -> tuple[CrmLead, ...]:
         """Fetch imported leads by their CRM ids.
 
-        More than 100 ids take several calls, one after the other. Raises `Conflict` when no CRM is connected and
-        `PartlyDone` when one of several calls fails. Label MEDIUM, ``GET /zra/crm/leads``.
+        More than 100 ids take several calls, one after the other. Raises `BadRequest` for ids that are refused,
+        `Conflict` when no CRM is connected, and `PartlyDone` when one of several calls fails.
+        Label MEDIUM, ``GET /zra/crm/leads``.
         """
         answers = await self._find(GET_LEADS, "crm_lead_ids", ids)
         return tuple(record for answer in answers for record in answer.data)

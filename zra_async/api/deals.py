@@ -135,8 +135,8 @@ class Deals(Resource):
     async def get(self, deal_id: str) -> DealDetail:
         """Read one deal.
 
-        Raises `NotFound` (1005) for an unknown deal and `PermissionDenied` (1004) for one that the user may not see.
-        Label MEDIUM, ``GET /zra/deals/{dealId}``.
+        Raises `BadRequest` for a refused id, `NotFound` (1005) for an unknown deal and `PermissionDenied` (1004) for
+        one that the user may not see. Label MEDIUM, ``GET /zra/deals/{dealId}``.
         """
         return await self._call(GET, build_path(deal_id=deal_id))
 

@@ -104,8 +104,12 @@ class Files(Resource):
 
         ``content`` is bytes or a `Body`, which is read anew for each attempt. ``main_file_id`` makes it an attachment
         of that file; ``source`` says whose transcript or metadata it is: 1 Gong (the default), 2 Chorus. Raises
-        `BadRequest`: 200 without a licence, 300 for a wrong type or size; `NotFound` (1005) for an unknown main file.
-        Not repeated when its answer is lost. Counted as FILES, 20/s, ``POST /zra/files``.
+        `BadRequest`: 200 without a licence, 300 for a wrong type or size; `AuthenticationFailed` (124), `NotFound`
+        (1005) for an unknown main file. Not repeated when its answer is lost. Counted as FILES, 20/s,
+        ``POST /zra/files``.
+
+        The user needs a Zoom Revenue Accelerator licence and, in an account-level OAuth app, a role with the Edit
+        permission for All Conversations.
         """
         fields = build_body(_FIELDS, main_file_id=main_file_id, source=source)
         return await self._call(UPLOAD_SINGLE, body=_form(content, file_name, fields, MAX_SINGLE_BYTES))
@@ -114,8 +118,12 @@ class Files(Resource):
         """Upload part 1–100 of a multipart upload; its receipt is in ``part_number_etag``.
 
         A part has 5–100 MB (at most 100 000 000 bytes), only the last may be smaller. ``content`` is bytes or a
-        `Body`. Raises `BadRequest`: 200 without a licence, 300 for a wrong type, number or size; `NotFound` (1005)
-        for an unknown context. Counted as MULTIPART, 20/s, ``POST /zra/files/multipart``.
+        `Body`. Raises `BadRequest`: 200 without a licence, 300 for a wrong type, number or size;
+        `AuthenticationFailed` (124), `NotFound` (1005) for an unknown context. Counted as MULTIPART, 20/s,
+        ``POST /zra/files/multipart``.
+
+        The user needs a Zoom Revenue Accelerator licence and, in an account-level OAuth app, a role with the Edit
+        permission for All Conversations.
         """
         fields = build_body(_FIELDS, upload_context=upload_context, part_number=part_number)
         form = _form(content, f"part-{fields['part_number']}", fields, MAX_PART_BYTES)
@@ -153,7 +161,12 @@ class Files(Resource):
 
         ``CreateMultipartUpload`` takes ``file_name`` and ``main_file_id``, ``CompleteMultipartUpload`` takes
         ``upload_context`` and ``part_number_etags``: see ``create_multipart_upload`` and
-        ``complete_multipart_upload``. Counted as MULTIPART, ``POST /zra/files/multipart/upload_events``.
+        ``complete_multipart_upload``. Raises `BadRequest`: 200 without a licence, 300 for wrong receipts;
+        `AuthenticationFailed` (124), `NotFound` (1005) for an unknown context or main file. Counted as MULTIPART,
+        ``POST /zra/files/multipart/upload_events``.
+
+        The user needs a Zoom Revenue Accelerator licence and, in an account-level OAuth app, a role with the Edit
+        permission for All Conversations.
         """
         _check_method("method", method)
         if method == "CreateMultipartUpload":

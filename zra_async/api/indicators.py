@@ -83,8 +83,9 @@ class Indicators(Resource):
     ) -> Pages[Indicator]:
         """List the indicators, of one category or type if you like.
 
-        ``page_size`` is 1–300, by default 300; ``cursor`` resumes an earlier list. Raises `NotFound` (1005) for an
-        unknown category. Label MEDIUM, ``GET /zra/settings/indicators``.
+        The account must be a paid one. ``page_size`` is 1–300, by default 300; ``cursor`` resumes an earlier list.
+        Raises `BadRequest` (1001) when indicators are switched off and `NotFound` (1005) for an unknown category. Label
+        MEDIUM, ``GET /zra/settings/indicators``.
         """
         query = build_query(_FILTERS, category_id=category_id, type=type)
         return self._list(LIST, query=query, page_size=page_size, cursor=cursor)

@@ -69,7 +69,8 @@ class Access(Resource):
     async def grant_from(self, team_id: str, team_ids: Sequence[str]) -> AccessGrant:
         """Let the team see the conversations of the teams ``team_ids``.
 
-        Raises `BadRequest` (5002, 5007), `NotFound` (5011), `PermissionDenied` (5001). Label MEDIUM,
+        Raises `BadRequest` (5002, 5007), `AuthenticationFailed` (30031004), `PermissionDenied` (5001), `NotFound`
+        (5011). The government cloud does not have it. Label MEDIUM,
         ``POST /zra/team/{teamId}/access/granted-from``.
         """
         return await self._grant(GRANT_FROM, team_id, team_ids)
@@ -77,7 +78,8 @@ class Access(Resource):
     async def revoke_from(self, team_id: str, team_ids: Sequence[str]) -> None:
         """Let the team no longer see the conversations of the teams ``team_ids``.
 
-        Raises `BadRequest` (5002, 5008), `NotFound` (5011), `PermissionDenied` (5001). Label MEDIUM,
+        Raises `BadRequest` (5002, 5008), `AuthenticationFailed` (30031004), `PermissionDenied` (5001), `NotFound`
+        (5011). The government cloud does not have it. Label MEDIUM,
         ``DELETE /zra/team/{teamId}/access/granted-from``.
         """
         await self._revoke(REVOKE_FROM, team_id, team_ids)
@@ -85,7 +87,8 @@ class Access(Resource):
     async def grant_to(self, team_id: str, team_ids: Sequence[str]) -> AccessGrant:
         """Let the teams ``team_ids`` see the conversations of the team.
 
-        Raises `BadRequest` (5002, 5007), `NotFound` (5011), `PermissionDenied` (5001). Label MEDIUM,
+        Raises `BadRequest` (5002, 5007), `AuthenticationFailed` (30031004), `PermissionDenied` (5001), `NotFound`
+        (5011). The government cloud does not have it. Label MEDIUM,
         ``POST /zra/team/{teamId}/access/granted-to``.
         """
         return await self._grant(GRANT_TO, team_id, team_ids)
@@ -93,7 +96,8 @@ class Access(Resource):
     async def revoke_to(self, team_id: str, team_ids: Sequence[str]) -> None:
         """Let the teams ``team_ids`` no longer see the conversations of the team.
 
-        Raises `BadRequest` (5002, 5008), `NotFound` (5011), `PermissionDenied` (5001). Label MEDIUM,
+        Raises `BadRequest` (5002, 5008), `AuthenticationFailed` (30031004), `PermissionDenied` (5001), `NotFound`
+        (5011). The government cloud does not have it. Label MEDIUM,
         ``DELETE /zra/team/{teamId}/access/granted-to``.
         """
         await self._revoke(REVOKE_TO, team_id, team_ids)

@@ -92,16 +92,18 @@ class Members(Resource):
     def list(self, team_id: str, *, page_size: int | None = None, cursor: str = "") -> Pages[TeamUser]:
         """List the members of a team.
 
-        ``page_size`` is 15–300, by default 300; ``cursor`` resumes an earlier list. Raises `NotFound` (5011, 0) and
-        `PermissionDenied` (5001). Label MEDIUM, ``GET /zra/team/{teamId}/team_members``.
+        ``page_size`` is 15–300, by default 30, since no largest size is documented; ``cursor`` resumes an earlier list.
+        Raises `PageTokenExpired` (300), `AuthenticationFailed` (30031004), `PermissionDenied` (5001), `NotFound` (5011,
+        0). Label MEDIUM, ``GET /zra/team/{teamId}/team_members``.
         """
         return self._list(LIST_MEMBERS, build_path(team_id=team_id), page_size=page_size, cursor=cursor)
 
     async def add(self, team_id: str, user_ids: Sequence[str] = (), *, emails: Sequence[str] = ()) -> Assignment:
         """Add users to a team, named by id, by email, or some by each.
 
-        More than 200 take several calls, whose answers come as one. Raises `BadRequest` (5002; 5006 for an unknown
-        team), `PermissionDenied` (5001), and `PartlyDone` when one of several calls fails. Label HEAVY,
+        More than 200 take several calls, whose answers come as one. Raises `BadRequest` (5002, 5007; 5006 for an
+        unknown team), `AuthenticationFailed` (30031004), `PermissionDenied` (5001), `NotFound` (0), and `PartlyDone`
+        when one of several calls fails. Label HEAVY,
         ``POST /zra/team/{teamId}/team_members``.
         """
         where, people = build_path(team_id=team_id), _new_members(user_ids, emails)
@@ -113,8 +115,8 @@ class Members(Resource):
     async def remove(self, team_id: str, user_ids: Sequence[str]) -> None:
         """Remove users from a team.
 
-        More than 29 take several calls. Raises `BadRequest` (5002, 5008), `NotFound` (5011), `PermissionDenied`
-        (5001), and `PartlyDone` when one of several calls fails. Label HEAVY,
+        More than 29 take several calls. Raises `BadRequest` (5002, 5008), `AuthenticationFailed` (30031004),
+        `PermissionDenied` (5001), `NotFound` (5011), and `PartlyDone` when one of several calls fails. Label HEAVY,
         ``DELETE /zra/team/{teamId}/team_members``.
         """
         where, users = build_path(team_id=team_id), check_ids("user_ids", user_ids)
@@ -132,17 +134,19 @@ class Managers(Resource):
     def list(self, team_id: str, *, page_size: int | None = None, cursor: str = "") -> Pages[TeamUser]:
         """List the managers of a team.
 
-        ``page_size`` is 1–100, by default 100; ``cursor`` resumes an earlier list. Raises `NotFound` (5011, 0) and
-        `PermissionDenied` (5001). Label MEDIUM, ``GET /zra/team/{teamId}/team_managers``.
+        ``page_size`` is 1–100, by default 100; ``cursor`` resumes an earlier list. Raises `PageTokenExpired` (300),
+        `AuthenticationFailed` (30031004), `PermissionDenied` (5001), `NotFound` (5011, 0). Label MEDIUM,
+        ``GET /zra/team/{teamId}/team_managers``.
         """
         return self._list(LIST_MANAGERS, build_path(team_id=team_id), page_size=page_size, cursor=cursor)
 
     async def add(self, team_id: str, user_ids: Sequence[str]) -> Assignment:
         """Make users managers of a team.
 
-        More than 3 take several calls, whose answers come as one. Raises `BadRequest` (5002; 5006 for a flat team;
-        5007), `NotFound` (5011), `PermissionDenied` (5001), and `PartlyDone` when one of several calls fails. Label
-        HEAVY, ``POST /zra/team/{teamId}/team_managers``.
+        The account must have hierarchical teams. More than 3 users take several calls, whose answers come as one.
+        Raises `BadRequest` (5002; 5006 for a flat team; 5007), `AuthenticationFailed` (30031004), `PermissionDenied`
+        (5001), `NotFound` (5011), and `PartlyDone` when one of several calls fails. Label HEAVY,
+        ``POST /zra/team/{teamId}/team_managers``.
         """
         where, users = build_path(team_id=team_id), check_ids("user_ids", user_ids)
         answers = await in_pieces(
@@ -153,8 +157,9 @@ class Managers(Resource):
     async def remove(self, team_id: str, user_ids: Sequence[str]) -> None:
         """Take the management of a team from users.
 
-        More than 3 take several calls. Raises `BadRequest` (5002; 5006 for a flat team; 5008), `NotFound` (5011),
-        `PermissionDenied` (5001), and `PartlyDone` when one of several calls fails. Label HEAVY,
+        The account must have hierarchical teams. More than 3 users take several calls. Raises `BadRequest` (5002; 5006
+        for a flat team; 5008), `AuthenticationFailed` (30031004), `PermissionDenied` (5001), `NotFound` (5011), and
+        `PartlyDone` when one of several calls fails. Label HEAVY,
         ``DELETE /zra/team/{teamId}/team_managers``.
         """
         where, users = build_path(team_id=team_id), check_ids("user_ids", user_ids)

@@ -137,8 +137,8 @@ class Teams(Resource):
     ) -> Pages[Team]:
         """List the teams, those below one team or those with a name like ``team_name`` if you like.
 
-        ``page_size`` is 1–100, by default 100; ``cursor`` resumes an earlier list. Raises `PermissionDenied` (5001).
-        Label MEDIUM, ``GET /zra/teams``.
+        ``page_size`` is 1–100, by default 100; ``cursor`` resumes an earlier list. Raises `PageTokenExpired` (300),
+        `AuthenticationFailed` (30031004), `PermissionDenied` (5001), `NotFound` (0). Label MEDIUM, ``GET /zra/teams``.
         """
         query = build_query(_CHECKS, parent_team_id=parent_team_id, team_name=team_name)
         return self._list(LIST, query=query, page_size=page_size, cursor=cursor)
@@ -146,9 +146,10 @@ class Teams(Resource):
     async def create(self, team_name: str, *, parent_team_id: str | UnsetType = UNSET) -> CreatedTeam:
         """Create a team below ``parent_team_id``, or a flat or root team without it.
 
-        A hierarchy has at most 10 tiers and 100 teams below each. Raises `BadRequest`: 5004 while someone else edits
-        the structure, 5005 past one of those limits, 5006 for a name in use, 5009; `PermissionDenied` (5001). Not
-        repeated when its answer is lost. Label HEAVY, ``POST /zra/team``.
+        A hierarchy has at most 10 tiers and 100 teams below each. Raises `BadRequest`: 5002 without a name,
+        5004 while someone else edits the structure, 5005 past one of those limits, 5006 for a name in use, 5009;
+        `AuthenticationFailed` (30031004), `PermissionDenied` (5001). Not repeated when its answer is lost. Label HEAVY,
+        ``POST /zra/team``.
         """
         body = build_body(_CHECKS, team_name=team_name, parent_team_id=parent_team_id)
         return await self._call(CREATE, body=body)
@@ -156,15 +157,16 @@ class Teams(Resource):
     async def get(self, team_id: str) -> TeamDetail:
         """Fetch one team.
 
-        Raises `NotFound` (5011) and `PermissionDenied` (5001). Label MEDIUM, ``GET /zra/team/{teamId}``.
+        Raises `BadRequest` (5002), `AuthenticationFailed` (30031004), `PermissionDenied` (5001), `NotFound` (5011).
+        Label MEDIUM, ``GET /zra/team/{teamId}``.
         """
         return await self._call(GET, build_path(team_id=team_id))
 
     async def rename(self, team_id: str, team_name: str) -> None:
         """Give a team another name.
 
-        Raises `BadRequest` (5006) for a name in use, `NotFound` (5011), `PermissionDenied` (5001). Label MEDIUM,
-        ``PATCH /zra/team/{teamId}``.
+        Raises `BadRequest` (5006) for a name in use, `AuthenticationFailed` (30031004), `PermissionDenied` (5001),
+        `NotFound` (5011). Label MEDIUM, ``PATCH /zra/team/{teamId}``.
         """
         where = build_path(team_id=team_id)
         await self._call(RENAME, where, body={"team_name": check_text("team_name", team_name)})
@@ -172,16 +174,17 @@ class Teams(Resource):
     async def delete(self, team_id: str) -> None:
         """Delete a team; a flat one must have no members.
 
-        Raises `BadRequest`: 5004 while someone else edits the structure, 5006 for a team with members; `NotFound`
-        (5011), `PermissionDenied` (5001). Label HEAVY, ``DELETE /zra/team/{teamId}``.
+        Raises `BadRequest`: 5002, 5004 while someone else edits the structure, 5006 for a team with members;
+        `AuthenticationFailed` (30031004), `PermissionDenied` (5001), `NotFound` (5011). Label HEAVY,
+        ``DELETE /zra/team/{teamId}``.
         """
         await self._call(DELETE, build_path(team_id=team_id))
 
     async def move(self, team_id: str, new_parent_team_id: str) -> None:
         """Move a team below another one.
 
-        Raises `BadRequest`: 5004 while someone else edits the structure, 5006; `NotFound` (5011), `PermissionDenied`
-        (5001). Label HEAVY, ``PATCH /zra/team/{teamId}/parent_team``.
+        Raises `BadRequest`: 5002, 5004 while someone else edits the structure, 5006; `AuthenticationFailed` (30031004),
+        `PermissionDenied` (5001), `NotFound` (5011). Label HEAVY, ``PATCH /zra/team/{teamId}/parent_team``.
         """
         where = build_path(team_id=team_id)
         body = {"new_parent_team_id": check_text("new_parent_team_id", new_parent_team_id)}
@@ -192,8 +195,9 @@ class Teams(Resource):
     ) -> Pages[TeamUser]:
         """List the users without a team, or without one of the type 0 or 1.
 
-        ``page_size`` is 15–300, by default 300; ``cursor`` resumes an earlier list. Raises `PermissionDenied` (5001)
-        and `NotFound` (0). Label HEAVY, ``GET /zra/team/unassigned_team_users``.
+        ``page_size`` is 15–300, by default 30, since no largest size is documented; ``cursor`` resumes an earlier list.
+        Raises `AuthenticationFailed` (30031004), `PermissionDenied` (5001), `NotFound` (0). Label HEAVY,
+        ``GET /zra/team/unassigned_team_users``.
         """
         query = build_query(_CHECKS, team_type=team_type)
         return self._list(UNASSIGNED_USERS, query=query, page_size=page_size, cursor=cursor)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
+import operator
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import Enum
-from numbers import Real
 from string import Formatter
-from typing import Any, Protocol, TypeGuard, TypeVar
+from typing import Any, Protocol, SupportsIndex, TypeGuard, TypeVar
 from urllib.parse import quote, unquote
 
 import msgspec
@@ -140,10 +140,10 @@ def query_text(value: object) -> str:
     if isinstance(value, (list, tuple)):
         return ",".join(query_text(v) for v in value)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
     plain = value.value if isinstance(value, Enum) else value
-    if isinstance(plain, (str, int, date)) or (isinstance(plain, Real) and math.isfinite(plain)):
+    if isinstance(plain, (str, int, date)) or (isinstance(plain, (float, Decimal)) and math.isfinite(plain)):
         return str(plain)
-    if isinstance(plain, Decimal) and plain.is_finite():
-        return str(plain)
+    if isinstance(plain, SupportsIndex) and not isinstance(plain, type):
+        return str(operator.index(plain))  # a whole number of another library
     raise errors.InvalidArgument(f"a query value must be a text, number, flag or time, not {_kind(value)}")
 
 
