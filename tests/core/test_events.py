@@ -73,6 +73,7 @@ def test_a_warning_is_for_what_the_user_must_act_on() -> None:
         "core/events.py": "the program's observer failed",
         "core/redirects.py": "the account's host is not trusted by the configuration",
         "core/callbacks.py": "the program's callback failed",
+        "files/carrier.py": "a transcript or metadata file is not as the service documents it",
         "core/dropped.py": "a field of an answer is lost: what is stored of it is not whole",
         "sandbox/service/dispatch.py": "a mistake in the sandbox itself",
     }

@@ -58,7 +58,7 @@ def _noting(kind: type[Any]) -> type[Any]:
             return value
         function: Any = value.__func__
 
-        @functools.wraps(function)
+        @functools.wraps(value)  # whose signature is without self
         def called(*arguments: Any, **options: Any) -> Any:
             noted = copy.copy(self)
             noted._origin = caller_of(inspect.currentframe())
