@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import zra_async
+from zra_async.sandbox import SandboxThread
 
 pytest_plugins = ["pytester"]
 
@@ -156,3 +157,82 @@ async def test_real_service(zra_sandbox):
 """,
         outcome={"passed": 1},
     )
+
+
+@pytest.mark.parametrize("scope", ["module", "session"])
+def test_a_client_for_many_tests(pytester: pytest.Pytester, scope: str) -> None:
+    """Tests of a scope share account and client in its event loop; in another loop the client says so at once."""
+    run(
+        pytester,
+        f"""
+import asyncio
+from zra_async import errors
+shared = pytest.mark.asyncio(loop_scope="{scope}")
+
+@shared
+async def test_first(zra_{scope}_client, zra_{scope}_sandbox):
+    assert len((await zra_{scope}_client.conversations.list()).items) == 7
+    zra_{scope}_sandbox.seen = asyncio.get_running_loop()
+
+@shared
+async def test_second(zra_{scope}_client, zra_{scope}_sandbox):
+    assert zra_{scope}_sandbox.seen is asyncio.get_running_loop()
+    assert zra_{scope}_sandbox.stats.operations["GET /zra/conversations"] == 1
+    await zra_{scope}_client.conversations.list()
+    with pytest.raises(OutsideConnection):
+        socket.getaddrinfo("zoom.us", 443)
+
+async def test_another_loop(zra_{scope}_client):
+    with pytest.raises(errors.WrongLoop, match="same loop scope"):
+        await zra_{scope}_client.conversations.list()
+
+def test_without_a_loop(zra_{scope}_sandbox):
+    async def once():
+        async with zra_{scope}_sandbox.client() as zra:
+            return await zra.conversations.list()
+    assert asyncio.run(once()).items
+""",
+        conftest=f"""
+import pytest
+@pytest.fixture(scope="{scope}")
+def zra_{scope}_sandbox_options():
+    return {{"conversations": 7}}
+""",
+        outcome={"passed": 4},
+    )
+
+
+def test_a_sandbox_for_synchronous_tests(pytester: pytest.Pytester) -> None:
+    """Plain code without an event loop reaches it, with faults, clock and marks, and each test has its own."""
+    run(
+        pytester,
+        """
+import asyncio
+
+def ask(sandbox, path):
+    request = urllib.request.Request(sandbox.api_url + path)
+    try:
+        urllib.request.urlopen(request)
+    except urllib.error.HTTPError as problem:
+        with problem:
+            return problem.code
+
+@pytest.mark.parametrize("again", [1, 2])
+@pytest.mark.zra_sandbox(conversations=30)
+def test_sync(zra_sync_sandbox, again):
+    assert ask(zra_sync_sandbox, "/zra/deals") == 401
+    zra_sync_sandbox.faults.add(Fault(operation="GET /deals", status=503))
+    assert asyncio.run(call(zra_sync_sandbox))[0] == 503
+    assert zra_sync_sandbox.options.conversations == 30
+    before = zra_sync_sandbox.clock.time()
+    zra_sync_sandbox.clock.advance(3600)
+    assert zra_sync_sandbox.clock.time() - before >= 3600
+""",
+        outcome={"passed": 2},
+    )
+
+
+def test_a_sandbox_thread_that_cannot_start() -> None:
+    """The error of its options is raised where it was to begin."""
+    with pytest.raises((TypeError, ValueError)), SandboxThread(plan="gold"):
+        pass

@@ -24,6 +24,7 @@ from typing import Any, cast
 import aiohttp
 import aiohttp.client
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from multidict import CIMultiDict
 from yarl import URL
@@ -33,7 +34,9 @@ from zra_async.core.transport.attempt import Attempt
 
 ENABLED = True
 _TESTED = ("3.13.", "3.14.")
-_known_version = aiohttp.__version__.startswith(_TESTED)
+#: what `straight` needs
+_PARTS = ((aiohttp.ClientRequest, "send"), (aiohttp.ClientResponse, "start"), (ResponseHandler, "set_response_params"))
+_known_version = aiohttp.__version__.startswith(_TESTED) and all(hasattr(kind, name) for kind, name in _PARTS)
 
 #: aiohttp passes nothing through to where a connection is made and a request leaves, so they find it in the context
 _attempt: ContextVar[Attempt | None] = ContextVar("_attempt", default=None)

@@ -119,7 +119,8 @@ class AiohttpTransport:
                 finally:
                     response.release()  # which stops a body that is still sent
         except (aiohttp.ClientError, OSError, ValueError) as problem:
-            raise _outcome(problem, request.operation.name, target.host, attempt, body) from None
+            error = _outcome(problem, request.operation.name, target.host, attempt, body)
+            raise error from error.__cause__  # and not from the error of aiohttp
         except RuntimeError as problem:
             raise closed(problem, request.operation.name, target.host, sent=attempt.settle(problem)) from None
         except asyncio.CancelledError as end:
