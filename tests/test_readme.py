@@ -10,6 +10,7 @@ import re
 import shlex
 import subprocess
 import sys
+import types
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -43,11 +44,13 @@ def block(marker: str) -> str:
     return found
 
 
-def functions(marker: str) -> dict[str, Any]:
-    """Run a block and return what it defines, with the imports that the README shows once at its top."""
-    names: dict[str, Any] = {"__name__": "readme", "asyncio": asyncio, "datetime": datetime, "UTC": UTC}
-    names["ZRAClient"] = zra_async.ZRAClient
-    exec(compile(block(marker), "README.md", "exec"), names)
+def functions(marker: str, *before: str) -> dict[str, Any]:
+    """Run a block, and those ``before`` it, with the imports that the README shows once; return what they define."""
+    module = sys.modules["readme"] = types.ModuleType("readme")  # where Litestar looks up annotations
+    names = vars(module)
+    names |= {"asyncio": asyncio, "datetime": datetime, "UTC": UTC, "ZRAClient": zra_async.ZRAClient}
+    for one in [*before, marker]:
+        exec(compile(block(one), "README.md", "exec"), names)
     return names
 
 
@@ -143,11 +146,15 @@ async def asgi_get(app: Any, path: str) -> Any:
 
 
 @pytest.mark.usefixtures("environment")
-@pytest.mark.parametrize("marker", ["fastapi_topics", "starlette_topics"])
+@pytest.mark.parametrize("marker", ["async def fastapi_calls", "async def starlette_calls", "async def litestar_calls"])
 async def test_asgi_recipes(marker: str) -> None:
-    """The FastAPI and Starlette apps (async def lifespan, async def state) serve ten topics."""
-    pytest.importorskip(marker.split("_", maxsplit=1)[0])
-    assert len(await asgi_get(functions(f"def {marker}")["app"], "/topics")) == 10
+    """The FastAPI, Starlette and Litestar apps (async def lifespan) serve ten conversations, each the same way."""
+    pytest.importorskip(marker.split()[-1].split("_", maxsplit=1)[0])
+    found = await asgi_get(functions(marker, "async def lifespan")["app"], "/calls")
+    assert len(found) == 10
+    async with zra_async.ZRAClient.from_env() as zra:
+        page = await zra.conversations.list(page_size=10)
+    assert found == page.to_dict()["items"]
 
 
 @pytest.mark.usefixtures("environment")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 
 from zra_async.api.arguments import check_time
+from zra_async.core.plain import plain
 
 #: a time in an answer; one without an offset is read as UTC, so that it is always aware
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -17,10 +18,17 @@ Number = int | float
 
 
 class Model(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An answer, or a part of one. Field names are the wire's own; unknown fields are ignored, missing ones default."""
+    """An answer, or a part of one. Field names are the wire's own; unknown fields are ignored, missing ones default.
+
+    `to_dict` gives it as plain values for a web framework; ``msgspec.json.encode`` makes JSON of one, or of a list.
+    """
 
     #: fields without which the answer is of no use: where one cannot be read, the call raises `UnexpectedAnswer`
     ESSENTIAL: ClassVar[frozenset[str]] = frozenset({"next_page_token"})
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values: dicts, lists, texts and numbers, with times as ISO 8601 texts."""
+        return plain(self)
 
 
 class OpenEnum(StrEnum):
@@ -43,6 +51,10 @@ class OpenEnum(StrEnum):
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Something that is sent. A field left `UNSET` is not sent; None is sent as null. Times must be aware."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields that are sent as plain JSON values, with times as ISO 8601 texts."""
+        return plain(self)
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:

@@ -15,6 +15,7 @@ import msgspec
 from zra_async.bulk.crm_kinds import KindName
 from zra_async.bulk.record_files import PathLike, Row
 from zra_async.core.callbacks import guarded
+from zra_async.core.plain import plain
 from zra_async.errors import InvalidArgument, LedgerError
 from zra_async.osfiles.output import Output, open_output
 from zra_async.osfiles.threads import to_thread
@@ -73,6 +74,10 @@ class ImportReport:
     stopped: str = ""
     resets_at: datetime | None = None
     seconds: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values, with times as ISO 8601 texts."""
+        return plain(self)
 
     @property
     def imported(self) -> int:

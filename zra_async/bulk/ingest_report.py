@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal
 
 from zra_async.core.callbacks import guarded
+from zra_async.core.plain import plain
 
 #: how many outcomes a report holds that are no success; all are in the ledger and go to ``on_outcome``
 KEPT = 1_000
@@ -56,6 +57,10 @@ class IngestReport:
     sent: int = 0
     warnings: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     seconds: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values, with times as ISO 8601 texts."""
+        return plain(self)
 
     @property
     def done(self) -> int:

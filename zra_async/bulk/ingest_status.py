@@ -6,10 +6,12 @@ import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Any
 
 from zra_async.bulk.database import ledger_path
 from zra_async.bulk.ingest_ledger import LEDGER_KIND, State
 from zra_async.bulk.record_files import PathLike
+from zra_async.core.plain import plain
 from zra_async.errors import LedgerError
 from zra_async.osfiles.threads import to_thread
 
@@ -43,6 +45,10 @@ class IngestStatus:
 
     counts: Mapping[State, int]
     items: tuple[KnownItem, ...] = field(repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values, with times as ISO 8601 texts."""
+        return plain(self)
 
     @property
     def total(self) -> int:

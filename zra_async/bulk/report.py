@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from zra_async.bulk.streams import UnitKind
+from zra_async.core.plain import plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,10 @@ class ExportReport:
     seconds: float
     watermark: datetime | None
     dropped_fields: Mapping[str, int] = field(default_factory=dict[str, int])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values, with times as ISO 8601 texts."""
+        return plain(self)
 
     @property
     def failed(self) -> int:

@@ -11,6 +11,7 @@ import msgspec
 
 from zra_async import errors
 from zra_async.core.cancellation import CallersCode
+from zra_async.core.plain import plain
 from zra_async.core.secret import partial_repr
 
 T = TypeVar("T")
@@ -26,6 +27,10 @@ class Page(msgspec.Struct, Generic[T], frozen=True):
     next_page_token: str
     answer: Any
     dropped: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the items and the token as plain JSON values."""
+        return {"items": [plain(item) for item in self.items], "next_page_token": self.next_page_token}
 
     def __repr__(self) -> str:
         return partial_repr(self, "items", "next_page_token")

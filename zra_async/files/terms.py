@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from zra_async.api.arguments import check_choice, check_whole
 from zra_async.api.file_models import UploadedFile as RawUploadedFile
 from zra_async.api.files import MAX_SINGLE_BYTES, Source
 from zra_async.core.callbacks import check_plain
+from zra_async.core.plain import plain
 from zra_async.errors import InvalidArgument
 from zra_async.files.names import CAPTIONS, check_upload_name
 from zra_async.files.plan import MOST_PARTS
@@ -41,6 +42,10 @@ class UploadedRecording:
     main: UploadedFile
     transcript: UploadedFile | None = None
     metadata: UploadedFile | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields as plain JSON values, with times as ISO 8601 texts."""
+        return plain(self)
 
     @property
     def warnings(self) -> tuple[str, ...]:
