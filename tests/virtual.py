@@ -12,7 +12,7 @@ T = TypeVar("T")
 _TICK = 1e-6  # the resolution of the virtual clock
 
 
-class _Loop(async_solipsism.EventLoop):
+class Loop(async_solipsism.EventLoop):
     """A loop in which every timer moves the clock on, however near it is, as real time would.
 
     Without this a timer set a rounding error ahead would fire at once, for ever, at the same virtual instant.
@@ -24,5 +24,5 @@ class _Loop(async_solipsism.EventLoop):
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     """Run ``work`` in an event loop whose clock jumps over every wait."""
-    with asyncio.Runner(loop_factory=_Loop) as runner:
+    with asyncio.Runner(loop_factory=Loop) as runner:
         return runner.run(work)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from tests import virtual
 from tests.core.callers import LIGHT, limiter
 from zra_async.core.limits import Lane
@@ -27,6 +29,56 @@ def test_waiters_of_a_lane_are_served_in_order() -> None:
 
     for numbers in virtual.run(scenario()).values():
         assert numbers == list(range(60))
+
+
+class _Busy(virtual.Loop):
+    """A loop whose clock also goes on by some milliseconds with each step of `spend`."""
+
+    spent = 0.0
+
+    def time(self) -> float:
+        return float(super().time()) + self.spent
+
+    async def spend(self, step: float) -> None:
+        """Keep the loop busy."""
+        while True:
+            self.spent += step
+            await asyncio.sleep(0)
+
+
+@pytest.mark.parametrize("rate", [4, 20, 80, 200])
+@pytest.mark.parametrize("step", [0.0005, 0.007, 0.03, 0.1])
+@pytest.mark.parametrize("lane", list(Lane))
+def test_callers_run_in_the_order_in_which_they_asked(lane: Lane, rate: int, step: float) -> None:
+    """Tasks that call again and again on a busy loop never go on before one that had asked earlier."""
+
+    async def scenario() -> list[int]:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, _Busy)
+        limits = limiter(rate)
+        order: list[int] = []
+        asked = 0
+
+        async def work() -> None:
+            nonlocal asked
+            while True:
+                place, asked = asked, asked + 1
+                permit = await limits.acquire(LIGHT, lane, None)
+                order.append(place)
+                await asyncio.sleep(0)
+                permit.sent()
+                permit.release()
+
+        tasks = [asyncio.create_task(loop.spend(step)), *(asyncio.create_task(work()) for _ in range(50))]
+        await asyncio.sleep(5.0)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        return order
+
+    with asyncio.Runner(loop_factory=_Busy) as runner:
+        order = runner.run(scenario())
+    assert order == sorted(order)
 
 
 def test_a_newcomer_does_not_overtake_one_who_is_about_to_run() -> None:

@@ -174,8 +174,9 @@ class Bucket:
                 waiter.renew()
                 await self._pace.buy()
                 self._buyer = None
-                self._serve()
-                if waiter.queue is None and not waiter.future.done():
+                # not in this step: those who stand before it in the lane would be told, and run, after it
+                asyncio.get_running_loop().call_soon(self._serve)
+                if waiter.queue is None:
                     return None  # it was refused on its way here
         except asyncio.CancelledError:
             if isinstance(granted := waiter.told, LocalPermit):
