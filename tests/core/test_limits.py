@@ -77,6 +77,25 @@ def test_cancelled_waiters_cost_nothing(plan: list[tuple[float, float, Lane, boo
 
 
 @pytest.mark.parametrize("lane", list(Lane))
+def test_a_waiter_that_is_cancelled_as_its_slot_comes_free_takes_none(lane: Lane) -> None:
+    """Between its cancellation and its last step a waiter is passed over, and the slot goes to the next one."""
+
+    async def scenario() -> tuple[int, int]:
+        limits = limiter(1)
+        held = await limits.acquire(LIGHT, Lane.INTERACTIVE, None)
+        cancelled = asyncio.create_task(call(limits, lane))
+        following = asyncio.create_task(call(limits, lane))
+        await asyncio.sleep(0.1)
+        cancelled.cancel()
+        held.release()  # unsent: its slot is free at once, before the cancelled task runs
+        await following
+        await asyncio.sleep(1.2)
+        return limits.snapshot()[Label.LIGHT].in_window, int(cancelled.cancelled())
+
+    assert virtual.run(scenario()) == (0, 1)
+
+
+@pytest.mark.parametrize("lane", list(Lane))
 @pytest.mark.parametrize(
     ("plan", "label"), [(plan, label) for plan, rates in PLANS.items() for label in rates], ids=lambda v: str(v)
 )

@@ -301,6 +301,9 @@ class Bucket:
             waiter = self._lanes.next()
             if waiter is None:
                 break
+            if waiter.future.cancelled():
+                waiter.leave()  # its task has not run since
+                continue
             if waiter.deadline is not None and waiter.deadline <= now + self._times.mean:
                 waiter.refuse()
                 continue
@@ -317,6 +320,8 @@ class Bucket:
     def _admit(self) -> None:
         """Let bulk callers into their lane, a few at a time and each with a token of the pace."""
         while (head := self._line.head) is not None and len(self._lanes.bulk) < self._gate:
+            if head is self._buyer:
+                return
             if not self._pace.in_hand:
                 if self._buyer is None and self._pace.can_buy():
                     self._buyer = head
