@@ -177,7 +177,7 @@ def test_own_suite(tmp_path: Path) -> None:
     """The two files of "Test your own code" pass as a suite of their own (pytest_plugins, test_newest_topic)."""
     (tmp_path / "conftest.py").write_text(block("pytest_plugins"))
     (tmp_path / "test_mine.py").write_text(block("async def test_newest_topic"))
-    (tmp_path / "my_app.py").write_text("from zra_async import ZRAClient\n" + block("async def fastapi_topics"))
+    (tmp_path / "my_app.py").write_text("from zra_async import ZRAClient\n" + block("async def fastapi_calls"))
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "asyncio_mode=auto", "."]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": ""}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)

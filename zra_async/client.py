@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import functools
-import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from types import TracebackType
@@ -25,6 +24,7 @@ from zra_async.core.operation import ListOperation, Operation
 from zra_async.core.pages import Page, Pages
 from zra_async.core.pipeline import CallOptions
 from zra_async.namespaces import Legacy, Namespaces
+from zra_async.osfiles.paths import StrPath
 from zra_async.session import Session
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class ZRAClient(Namespaces):
 
     async def export(
         self,
-        to: str | os.PathLike[str],
+        to: StrPath,
         *,
         streams: str | Iterable[str] | None = None,
         since: datetime | None = None,
@@ -236,7 +236,7 @@ class ZRAClient(Namespaces):
         self,
         items: Items,
         *,
-        ledger: str | os.PathLike[str],
+        ledger: StrPath,
         concurrency: int = 16,
         wait_for_analysis: bool = False,
         retry_failed: bool = False,

@@ -19,7 +19,7 @@ from zra_async.bulk.record_files import PathLike
 from zra_async.core.events import Observer
 from zra_async.core.limits import Lane
 from zra_async.errors import InvalidArgument
-from zra_async.osfiles.paths import as_path
+from zra_async.osfiles.paths import as_path, shown
 
 if TYPE_CHECKING:
     from zra_async.client import ZRAClient
@@ -107,10 +107,12 @@ def _check_target(failed_to: PathLike | None, *read: object) -> None:
     try:
         target = as_path(failed_to)
     except OSError as problem:
-        raise InvalidArgument(f"failed_to={failed_to!r} cannot be written: {problem.strerror}") from problem
+        raise InvalidArgument(f"failed_to={shown(failed_to)} cannot be written: {problem.strerror}") from problem
     for place in read:
         if isinstance(place, (str, os.PathLike)) and _is_same(os.fsdecode(cast("PathLike", place)), target):
-            raise InvalidArgument(f"failed_to={failed_to} is an input or the ledger of this import: name another file")
+            raise InvalidArgument(
+                f"failed_to={shown(failed_to)} is an input or the ledger of this import: name another file"
+            )
 
 
 def _is_same(place: str, target: Path) -> bool:

@@ -16,6 +16,7 @@ from zra_async.bulk.crm_chunks import Chunk
 from zra_async.bulk.crm_kinds import CHAIN, Kind
 from zra_async.bulk.database import Database
 from zra_async.bulk.record_files import PathLike
+from zra_async.osfiles.paths import shown
 
 _KIND = 0x5A43524D  # "ZCRM"
 _SCHEMA = (
@@ -156,7 +157,7 @@ async def open_ledger(path: PathLike | None) -> ImportLedger:
     """The ledger at ``path``: of an import that was interrupted, or a new one. None remembers nothing."""
     if path is None:
         return ImportLedger()
-    database = await Database.open(path, kind=_KIND, schema=_SCHEMA, purpose=f"the ledger {path}")
+    database = await Database.open(path, kind=_KIND, schema=_SCHEMA, purpose=f"the ledger {shown(path)}")
     try:
         await database.run(_begin)
     except BaseException:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +17,7 @@ from zra_async.core.callbacks import guarded
 from zra_async.core.plain import plain
 from zra_async.errors import InvalidArgument, LedgerError
 from zra_async.osfiles.output import Output, open_output
+from zra_async.osfiles.paths import shown
 from zra_async.osfiles.threads import to_thread
 
 #: how many failed records a report holds; all of them go to ``failed_to`` and ``on_failed``
@@ -161,7 +161,7 @@ class Failures:
                 raise LedgerError(self._problem(problem)) from problem
 
     def _problem(self, problem: OSError) -> str:
-        return f"failed_to={os.fsdecode(self._path or '')} cannot be written: {problem.strerror}"
+        return f"failed_to={shown(self._path or '')} cannot be written: {problem.strerror}"
 
 
 def _line(failed: FailedRecord) -> bytes:

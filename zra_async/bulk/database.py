@@ -21,7 +21,7 @@ from zra_async.bulk import seal
 from zra_async.bulk.seal import Seal
 from zra_async.errors import LedgerError, ZRAError
 from zra_async.osfiles.locks import FileLock
-from zra_async.osfiles.paths import StrPath, regular_file, require_one_name
+from zra_async.osfiles.paths import StrPath, regular_file, require_one_name, shown
 from zra_async.osfiles.replace import Replacement
 from zra_async.osfiles.threads import wait_until_done
 
@@ -193,7 +193,7 @@ def ledger_path(path: StrPath) -> Path:
         place = regular_file(path)
         require_one_name(place)
     except OSError as problem:
-        raise LedgerError(f"the ledger {os.fsdecode(path)} cannot be used: {problem.strerror}") from problem
+        raise LedgerError(f"the ledger {shown(path)} cannot be used: {problem.strerror}") from problem
     return place
 
 

@@ -38,13 +38,13 @@ from zra_async.client import ZRAClient
 from zra_async.core.events import Observer
 from zra_async.core.tasks import shielded
 from zra_async.errors import InvalidArgument, LedgerError
-from zra_async.osfiles.paths import StrPath, as_path
+from zra_async.osfiles.paths import StrPath, as_path, shown
 from zra_async.osfiles.threads import to_thread
 
 
 async def export(
     zra: ZRAClient,
-    to: str | os.PathLike[str],
+    to: StrPath,
     *,
     streams: str | Iterable[str] | None = None,
     since: datetime | None = None,
@@ -87,7 +87,7 @@ def _begin_folder(to: StrPath) -> Path:
         folder = Path(os.path.realpath(as_path(to)))  # where a link leads; it may change during the run
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
-        raise LedgerError(f"the folder {os.fsdecode(to)} cannot be used: {problem.strerror}") from problem
+        raise LedgerError(f"the folder {shown(to)} cannot be used: {problem.strerror}") from problem
     return folder
 
 

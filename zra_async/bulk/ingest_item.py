@@ -8,7 +8,7 @@ import stat
 from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any, NoReturn, cast
 
 import msgspec
@@ -23,7 +23,7 @@ from zra_async.core.operation import ListOperation, Operation
 from zra_async.errors import InvalidArgument
 from zra_async.files.attachments import TIMELINE, check_attachment, check_file
 from zra_async.files.intake import Uploadable, name_of
-from zra_async.files.names import ATTACHMENTS, CAPTIONS
+from zra_async.files.names import ATTACHMENTS, CAPTIONS, path_argument
 from zra_async.files.plan import LARGEST_FILE
 from zra_async.files.terms import SourceSystem, Wanted
 from zra_async.osfiles.threads import to_thread
@@ -150,7 +150,7 @@ def _look_into(files: tuple[FileStep, ...]) -> tuple[str, ...]:
         if isinstance(source, (bytes, bytearray, memoryview)):
             found += check_attachment(bytes(source), file.name, file.source_system)
         elif isinstance(source, (str, os.PathLike)):
-            found += check_file(Path(source), file.name, file.source_system)
+            found += check_file(path_argument(source), file.name, file.source_system)
     return tuple(found)
 
 
@@ -214,7 +214,7 @@ def _look(source: Uploadable) -> tuple[int | None, str]:
     if isinstance(source, (bytes, bytearray, memoryview)):
         return _fitting(len(source), ""), hashlib.blake2b(source, digest_size=16).hexdigest()
     if isinstance(source, (str, os.PathLike)):
-        path = Path(source)
+        path = path_argument(source)
         try:
             found = path.stat()
         except OSError as problem:

@@ -13,6 +13,7 @@ from typing import Literal, Self
 from zra_async.bulk.database import Database
 from zra_async.bulk.group_commit import GroupCommit
 from zra_async.bulk.record_files import PathLike, as_text
+from zra_async.osfiles.paths import shown
 
 LEDGER_KIND = 0x5A494E47  # "ZING"
 _SCHEMA = (
@@ -192,7 +193,7 @@ class IngestLedger:
 
 async def open_ledger(path: PathLike) -> IngestLedger:
     """Open or create the ledger at ``path`` for a new run. Raises `InUse` and `LedgerError`."""
-    database = await Database.open(path, kind=LEDGER_KIND, schema=_SCHEMA, purpose=f"the ledger {Path(path)}")
+    database = await Database.open(path, kind=LEDGER_KIND, schema=_SCHEMA, purpose=f"the ledger {shown(path)}")
     try:
         run = await database.run(lambda c: c.execute("INSERT INTO runs DEFAULT VALUES RETURNING number").fetchone()[0])
     except BaseException:

@@ -26,6 +26,7 @@ from zra_async.bulk.ingest_item import (
 from zra_async.bulk.people import Person, mail_or_id, people
 from zra_async.bulk.record_files import PathLike, Row, read_rows, reader_of
 from zra_async.errors import InvalidArgument
+from zra_async.files.names import path_argument
 
 _FILES = ("recording", "transcript", "metadata")
 _ITEM = ("key", *_FILES, "source", "file_name")
@@ -82,7 +83,7 @@ async def check_manifest(path: PathLike) -> Manifest:
     of a mail program, such as ``Name <mail>; mail; Name``, or JSON as ``timeline`` is. The separator may be a comma, a
     semicolon or a tab, the encoding UTF-8 or UTF-16. Raises `InvalidArgument` when the file cannot be read at all.
     """
-    place = _absolute(path)
+    place = path_argument(path)
     read = reader_of(place, COLUMNS)
     problems: list[tuple[int, str]] = []
     warnings: list[tuple[int, str]] = []
@@ -103,10 +104,6 @@ async def check_manifest(path: PathLike) -> Manifest:
     return Manifest(
         path=place, items=items, files=files, bytes=size, problems=tuple(problems), warnings=tuple(warnings)
     )
-
-
-def _absolute(path: PathLike) -> Path:
-    return Path(path).absolute()
 
 
 async def _looked_at(row: Row, folder: Path, keys: _Keys) -> Checked:

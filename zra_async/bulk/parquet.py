@@ -19,7 +19,8 @@ from zra_async.bulk.reading import all_current, current_lines, segment_files
 from zra_async.bulk.schema import columns
 from zra_async.bulk.streams import STREAMS
 from zra_async.errors import ConfigurationError, LedgerError
-from zra_async.osfiles.paths import regular_file
+from zra_async.files.names import path_argument
+from zra_async.osfiles.paths import StrPath, regular_file
 from zra_async.osfiles.replace import Replacement
 from zra_async.osfiles.threads import to_thread
 
@@ -30,7 +31,7 @@ FOLDER = "parquet"
 _MEMORY = "512MB"
 
 
-async def to_parquet(folder: str | os.PathLike[str], into: str | os.PathLike[str] | None = None) -> Mapping[str, Path]:
+async def to_parquet(folder: StrPath, into: StrPath | None = None) -> Mapping[str, Path]:
     """Write one Parquet file for each stream of an export, and return where they are.
 
     They hold the present records: what was replaced by a later run is left out. The columns of a stream and their types
@@ -42,7 +43,7 @@ async def to_parquet(folder: str | os.PathLike[str], into: str | os.PathLike[str
     """
     _require_duckdb()
     source = await to_thread(_source, folder)
-    target = Path(into) if into is not None else source / FOLDER
+    target = path_argument(into) if into is not None else source / FOLDER
     database = await Database.open(
         source / LEDGER,
         kind=KIND,
@@ -62,9 +63,9 @@ def _require_duckdb() -> None:
         raise ConfigurationError("Parquet needs DuckDB: pip install 'zra-async[parquet]'") from None
 
 
-def _source(folder: str | os.PathLike[str]) -> Path:
-    source = Path(os.path.realpath(os.fsdecode(folder)))
-    if not (source / LEDGER).exists():
+def _source(folder: StrPath) -> Path:
+    source = Path(os.path.realpath(path_argument(folder)))
+    if not os.path.exists(source / LEDGER):  # noqa: PTH110 (a name that is too long is no error for it)
         raise LedgerError(f"{source} holds no export")
     return source
 

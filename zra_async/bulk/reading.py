@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,9 +18,10 @@ from zra_async.bulk.seal import check, identity, read_mark
 from zra_async.bulk.streams import STREAMS
 from zra_async.bulk.units import id_of
 from zra_async.errors import InvalidArgument, LedgerError
+from zra_async.osfiles.paths import StrPath, as_path, shown
 
 
-def read_stream(folder: str | os.PathLike[str], stream: str) -> Iterator[dict[str, Any]]:
+def read_stream(folder: StrPath, stream: str) -> Iterator[dict[str, Any]]:
     """Read the present records of a stream, in the order in which they were written.
 
     Blocks while it reads: in an async program run it in a thread. Raises `LedgerError` for a folder without an export,
@@ -29,9 +29,10 @@ def read_stream(folder: str | os.PathLike[str], stream: str) -> Iterator[dict[st
     """
     if stream not in STREAMS:
         raise InvalidArgument(f"no stream is called {stream!r}: choose from {', '.join(STREAMS)}")
-    path = ledger_path(Path(folder) / LEDGER)
+    place = _folder(folder)
+    path = ledger_path(place / LEDGER)
     if not path.exists() or not path.stat().st_size:
-        raise LedgerError(f"{folder} holds no export: its ledger is missing or empty")
+        raise LedgerError(f"{place} holds no export: its ledger is missing or empty")
     try:
         with closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None)) as connection:
             if connection.execute("PRAGMA application_id").fetchone()[0] != KIND:
@@ -39,10 +40,17 @@ def read_stream(folder: str | os.PathLike[str], stream: str) -> Iterator[dict[st
             mark = read_mark(path)  # before the transaction: a run may commit in between
             connection.execute("BEGIN")  # a run that goes on meanwhile must not replace what is still to be read
             check(path, mark, identity(connection))
-            for line in current_lines(connection, Path(folder), stream):
+            for line in current_lines(connection, place, stream):
                 yield msgspec.json.decode(line)
     except (sqlite3.Error, OSError, msgspec.MsgspecError, TypeError, ValueError, RecursionError) as problem:
-        raise LedgerError(f"the export in {folder} cannot be read, or was changed: {problem}") from problem
+        raise LedgerError(f"the export in {place} cannot be read, or was changed: {problem}") from problem
+
+
+def _folder(folder: StrPath) -> Path:
+    try:
+        return as_path(folder)
+    except OSError as problem:
+        raise LedgerError(f"the folder {shown(folder)} cannot be used: {problem.strerror}") from problem
 
 
 def current_lines(connection: sqlite3.Connection, folder: Path, stream: str) -> Iterator[bytes]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import codecs
 import itertools
-import os
+import stat
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +17,11 @@ import msgspec
 
 from zra_async.bulk.csv_files import LONGEST_LINE, CsvRow, opened, read_csv
 from zra_async.errors import InvalidArgument, SourceError
+from zra_async.files.names import path_argument
+from zra_async.osfiles.paths import StrPath
 from zra_async.osfiles.threads import to_thread
 
-PathLike = str | os.PathLike[str]
+PathLike = StrPath
 #: rows of one turn of the event loop, and of one visit to the reading thread
 BATCH = 250
 _SHOWN = 2_000  #: characters of a line that cannot be read
@@ -45,11 +47,15 @@ def reader_of(path: PathLike, columns: Iterable[str]) -> Callable[[], Iterator[R
 
     Raises `InvalidArgument` for another suffix and for what is no file; the reader raises it for a wrong header.
     """
-    place = Path(path)
+    place = path_argument(path)
     suffix = place.suffix.casefold()
     if suffix not in {".jsonl", ".ndjson", ".csv", ".tsv"}:
         raise InvalidArgument(f"{place} must end with .jsonl or .csv, which says how it is read")
-    if not place.is_file():
+    try:
+        regular = stat.S_ISREG(place.stat().st_mode)
+    except OSError as problem:
+        raise InvalidArgument(f"{place} cannot be read: {problem.strerror}") from None
+    if not regular:
         raise InvalidArgument(f"{place} is not a file")
     if suffix in {".csv", ".tsv"}:
         names = frozenset(columns)

@@ -14,7 +14,7 @@ from zra_async.files.names import safe_name
 from zra_async.files.progress import Meter
 from zra_async.files.stream import About, Changed, RecordingStream
 from zra_async.osfiles.locks import open_locked
-from zra_async.osfiles.paths import StrPath, as_path, regular_file
+from zra_async.osfiles.paths import StrPath, as_path, regular_file, shown
 from zra_async.osfiles.replace import put_in_place
 from zra_async.osfiles.threads import to_thread
 
@@ -67,7 +67,7 @@ def target_of(to: StrPath, overwrite: bool) -> Target:
         if os.fsdecode(to).endswith(os.sep) or not path.parent.is_dir():
             raise InvalidArgument(f"there is no folder for {path}")
     except OSError as problem:
-        raise InvalidArgument(f"{os.fsdecode(to)!r} cannot be downloaded to: {problem.strerror}") from problem
+        raise InvalidArgument(f"{shown(to)!r} cannot be downloaded to: {problem.strerror}") from problem
     target = Target(path.parent, path.name, overwrite)
     target.place(About("", None, "", ""), "")
     return target

@@ -20,14 +20,22 @@ from zra_async.osfiles.threads import to_thread
 
 #: what can be uploaded
 Uploadable = (
-    str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | io.BufferedIOBase | AsyncIterable[bytes]
+    str
+    | os.PathLike[str]
+    | os.PathLike[bytes]
+    | bytes
+    | bytearray
+    | memoryview
+    | IO[bytes]
+    | io.BufferedIOBase
+    | AsyncIterable[bytes]
 )
 
 
 def name_of(given: Uploadable) -> str:
     """What a source is called by itself, "" where it has no name."""
     if isinstance(given, (str, os.PathLike)):
-        return PurePath(given).name
+        return PurePath(os.fsdecode(given)).name
     name: object = getattr(given, "name", "")
     return PurePath(name).name if isinstance(name, str) else ""
 

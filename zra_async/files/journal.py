@@ -6,7 +6,6 @@ could add to the upload: it is readable by its owner only, and does not show in 
 
 from __future__ import annotations
 
-import os
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +15,7 @@ import msgspec
 from zra_async.errors import JournalError
 from zra_async.files.plan import LARGEST_FILE, MOST_PARTS, Part, cut
 from zra_async.osfiles.locks import FileLock
-from zra_async.osfiles.paths import StrPath, regular_file, require_one_name
+from zra_async.osfiles.paths import StrPath, regular_file, require_one_name, shown
 from zra_async.osfiles.replace import replace_file
 
 VERSION = 1
@@ -108,7 +107,7 @@ class JournalFile:
             require_one_name(self.path)
             self._lock = FileLock.beside(self.path, purpose=f"the journal {self.path}")
         except OSError as problem:
-            words = f"the journal {os.fsdecode(path)} cannot be locked: {problem.strerror}"
+            words = f"the journal {shown(path)} cannot be locked: {problem.strerror}"
             raise JournalError(words) from problem
 
     def load(self) -> UploadState | None:

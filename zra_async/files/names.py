@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import unicodedata
+from pathlib import Path
 
 from zra_async.api.arguments import check_file_name
 from zra_async.errors import InvalidArgument
+from zra_async.osfiles.paths import StrPath, as_path, shown
 
 VIDEO = (".mov", ".mp4", ".avi", ".wmv", ".h264", ".264")
 ATTACHMENTS = ("transcript.json", "metadata.json")
@@ -34,6 +36,14 @@ def check_upload_name(name: str, *, attachment: bool) -> str:
     elif not lower.endswith(VIDEO):
         raise InvalidArgument(f"{name!r} is not a video that the service takes: {', '.join(VIDEO)}")
     return name
+
+
+def path_argument(path: StrPath) -> Path:
+    """Make an absolute path of an argument that names a file. Raises `InvalidArgument` for what names none."""
+    try:
+        return as_path(path)
+    except OSError as problem:
+        raise InvalidArgument(f"{shown(path)!r} cannot be used: {problem.strerror}") from None
 
 
 def safe_name(name: str, fallback: str) -> str:

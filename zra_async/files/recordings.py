@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from zra_async.files.download import DownloadedRecording, save, target_of
 from zra_async.files.link import Link
 from zra_async.files.progress import Meter, OnProgress
 from zra_async.files.stream import RecordingStream
+from zra_async.osfiles.paths import StrPath
 from zra_async.osfiles.threads import to_thread
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Conversations(api.Conversations):
         self,
         conversation_id: str,
         *,
-        to: str | os.PathLike[str],
+        to: StrPath,
         overwrite: bool = False,
         on_progress: OnProgress | None = None,
     ) -> DownloadedRecording:

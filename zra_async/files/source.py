@@ -8,12 +8,13 @@ import io
 import os
 import stat
 import threading
-from pathlib import Path
 from typing import Any, Protocol, cast
 
 from zra_async.core.cancellation import told
 from zra_async.errors import InvalidArgument, SourceChanged, SourceError
 from zra_async.files.journal import Fingerprint
+from zra_async.files.names import path_argument
+from zra_async.osfiles.paths import StrPath
 from zra_async.osfiles.threads import to_thread
 
 _AHEAD = 1024 * 1024  #: what the system is asked to fetch after a read that had to wait for the disk; more is slower
@@ -189,9 +190,9 @@ class MemorySource:
         self._data.release()
 
 
-def open_path(path: str | os.PathLike[str]) -> FileSource:
+def open_path(path: StrPath) -> FileSource:
     """Open the regular file at ``path``, in a thread. Raises `InvalidArgument`."""
-    place = Path(path)
+    place = path_argument(path)
     try:
         mode = place.stat().st_mode  # before it is opened: opening a pipe would wait for its other end
         if not stat.S_ISREG(mode):
@@ -200,9 +201,7 @@ def open_path(path: str | os.PathLike[str]) -> FileSource:
         fd = os.open(place, os.O_RDONLY | getattr(os, "O_BINARY", 0))
     except OSError as problem:
         raise InvalidArgument(f"{place} cannot be read: {problem.strerror}") from problem
-    except ValueError as problem:
-        raise InvalidArgument(f"{str(place)!r} is no path: {problem}") from None
-    return FileSource(fd, name=place.name, path=str(place.absolute()))
+    return FileSource(fd, name=place.name, path=str(place))
 
 
 def open_object(file: Any, name: str) -> FileSource | ObjectSource:

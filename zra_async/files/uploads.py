@@ -19,13 +19,14 @@ from zra_async.files.names import CAPTIONS, check_upload_name
 from zra_async.files.progress import OnProgress
 from zra_async.files.source import Source
 from zra_async.files.terms import SourceSystem, UploadedFile, UploadedRecording, Wanted
+from zra_async.osfiles.paths import StrPath
 from zra_async.osfiles.threads import to_thread
 
 if TYPE_CHECKING:
     from zra_async.client import ZRAClient
     from zra_async.session import Session
 
-PathLike = str | os.PathLike[str]
+PathLike = StrPath
 
 
 class Files(api.Files):
@@ -104,7 +105,7 @@ class Files(api.Files):
         async with _journal(None if isinstance(journal, UploadState) else journal) as log:
             state = journal if isinstance(journal, UploadState) else await loaded(log)
             if state is None:
-                raise errors.JournalError(f"there is no journal at {log.path if log else journal}")
+                raise errors.JournalError(f"there is no journal at {log.path if log else ''}")
             given = source if source is not None else state.path
             if not given:
                 raise errors.InvalidArgument(f"give the source of {state.file_name!r}: its journal knows no path")

@@ -33,13 +33,18 @@ class Unsuitable(OSError):
 
 
 def as_path(path: StrPath) -> Path:
-    """Make an absolute path of whatever names a file. Raises `Unsuitable` for an empty one."""
-    text = os.fsdecode(path)
+    """Make an absolute path of whatever names a file. Raises `Unsuitable` for what names none."""
+    text = _text(path)
     if not text:
         raise Unsuitable(errno.ENOENT, "the path is empty")
     if "\0" in text:
         raise Unsuitable(errno.EINVAL, "the path holds an embedded null character")
     return Path(text).absolute()
+
+
+def shown(path: object) -> str:
+    """Return the text of a path for a message, whatever was given as one."""
+    return os.fsdecode(path) if isinstance(path, (str, bytes, os.PathLike)) else repr(path)  # pyright: ignore[reportUnknownArgumentType]
 
 
 def descriptor(path: StrPath) -> int | None:
@@ -119,6 +124,14 @@ def beside(path: Path, ending: str) -> Path:
     digest = hashlib.sha256(name).hexdigest()[:16]
     shared = name[: room - len(digest) - 1].decode(errors="ignore")
     return path.with_name(f"{shared}-{digest}{ending}")
+
+
+def _text(path: StrPath) -> str:
+    try:
+        return os.fsdecode(path)
+    except TypeError:
+        what = type(path).__name__
+        raise Unsuitable(errno.EINVAL, f"a path is text, bytes or an os.PathLike, not {what}") from None
 
 
 def _status(path: Path) -> os.stat_result | None:
