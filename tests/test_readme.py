@@ -72,13 +72,6 @@ def test_first_example(tmp_path: Path) -> None:
     assert len(re.findall(r"^\d{4}-\d\d-\d\d ", done.stdout, re.MULTILINE)) == 500
 
 
-async def test_details(sandbox: Sandbox, capsys: pytest.CaptureFixture[str]) -> None:
-    """Fifty details at once."""
-    async with sandbox.client() as zra:
-        await functions("async def details")["details"](zra)
-    assert len(capsys.readouterr().out.splitlines()) == 50
-
-
 async def test_upload(sandbox: Sandbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An upload with a journal becomes a conversation."""
     path = tmp_path / "call.mp4"
