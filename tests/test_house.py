@@ -28,7 +28,7 @@ MAY_IMPORT = {
     "config": {"core", "errors"},
     "session": {"core", "config", "errors"},
     "namespaces": {"api"},
-    "client": {"session", "namespaces", "api", "core", "config", "errors"},
+    "client": {"session", "namespaces", "api", "core", "config", "osfiles", "errors"},
     "files": {"files", *CLIENT},
     "bulk": {"bulk", "files", *CLIENT},
     "cli": {"cli", "bulk", "files", "sandbox", *CLIENT},

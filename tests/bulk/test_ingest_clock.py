@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -115,6 +117,27 @@ async def test_an_analysis_that_an_earlier_clock_put_off_is_asked_after_now(
         with pytest.raises(asyncio.CancelledError):
             await first
         report = await run(zra, [video()], tmp_path / "ledger", wait_for_analysis=True)
+        assert report.counts == {"added": 1}
+
+
+@pytest.mark.parametrize("fit", [True, False], ids=["fit", "unfit by now"])
+async def test_an_item_whose_analysis_ends_before_its_turn_has_one_outcome(tmp_path: Path, fit: bool) -> None:
+    """The analysis of an item from an earlier run may end before the item is taken: it is told once."""
+    never = Polling(first=3_600.0, longest=3_600.0, limit=7_200.0)
+    async with service(processing_seconds=0.0) as (_, zra):
+        first = asyncio.ensure_future(run(zra, [video()], tmp_path / "ledger", wait_for_analysis=True, analysis=never))
+        while (await _counts(tmp_path / "ledger")).get("waiting") != 1:
+            await asyncio.sleep(0.01)
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+
+        async def late() -> AsyncIterator[IngestItem]:
+            while (await _counts(tmp_path / "ledger")).get("done") != 1:
+                await asyncio.sleep(0.01)
+            yield video() if fit else replace(video(), recording=str(tmp_path / "gone.mp4"))
+
+        report = await run(zra, late(), tmp_path / "ledger", wait_for_analysis=True)
         assert report.counts == {"added": 1}
 
 

@@ -244,6 +244,8 @@ class Run:
             fit = isinstance(problem, errors.InvalidArgument)
             return await self._unfit(item, str(problem) if fit else told(problem))
         claim = await self._ledger.claim(ready.key, ready.fingerprint, first_step(ready))
+        if self._was_told(claim):
+            return None
         known = self._known(claim)
         if known is not None:
             return known
@@ -258,6 +260,13 @@ class Run:
             if not code.raised(problem):
                 raise
             return await self._not_done(ready.key, problem)
+
+    def _was_told(self, claim: Claim) -> bool:
+        """Tell whether an item has its outcome: an analysis that an earlier run waited for ended before its turn."""
+        if claim.twice or claim.entry.analysed != self._ledger.run:
+            return False
+        self._unanalysed -= 1  # it does not wait, although its worker has no outcome to tell
+        return True
 
     def _known(self, claim: Claim) -> ItemOutcome | None:
         """What needs no more than a look at the ledger."""
@@ -312,6 +321,8 @@ class Run:
         if not key.strip() or key != getattr(item, "key", ""):
             return ItemOutcome(key, "failed", reason=reason)
         claim = await self._ledger.claim(key, b"", "main")
+        if self._was_told(claim):
+            return None
         if claim.twice or claim.entry.state in ("done", *_ADDED):
             return self._known(claim)
         await self._ledger.save(replace(claim.entry, state="unfit", code=None, reason=reason))

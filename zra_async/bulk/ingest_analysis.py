@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import anyio
 
@@ -72,14 +72,13 @@ class Analyses:
                 await self._give_up(entry, str(problem), getattr(problem, "code", None))
                 return
         if analysed:
-            await self.ledger.save(replace(entry, state="done"))
+            entry = await self.ledger.end_wait(entry.key, "done")
             self.on_outcome(entry, ItemOutcome(entry.key, "added", entry.conversation_id))
         elif self.polling.waited(entry.asked) >= self.polling.limit:
             await self._give_up(entry, f"its analysis had not ended after {self.polling.limit:.0f} s", None)
         else:
-            due = due_in(self.polling.delay(entry.asked))
-            await self.ledger.save(replace(entry, asked=entry.asked + 1, due=due))
+            await self.ledger.put_off(entry, due_in(self.polling.delay(entry.asked)))
 
     async def _give_up(self, entry: Entry, reason: str, code: int | None) -> None:
-        await self.ledger.save(replace(entry, state="unanalysed"))
+        entry = await self.ledger.end_wait(entry.key, "unanalysed")
         self.on_outcome(entry, ItemOutcome(entry.key, "unanalysed", entry.conversation_id, code, reason))

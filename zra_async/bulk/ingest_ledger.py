@@ -30,6 +30,7 @@ _SCHEMA = (
     CREATE INDEX items_by_identity ON items (identity);
     CREATE TABLE days (day TEXT, label TEXT, planned INTEGER NOT NULL, PRIMARY KEY (day, label)) WITHOUT ROWID;
     """,
+    "ALTER TABLE items ADD COLUMN analysed INTEGER NOT NULL DEFAULT 0",
 )
 
 #: open: there is something left to do · waiting: added, its analysis is waited for · unanalysed: that took too long
@@ -45,7 +46,7 @@ class Entry:
     `step` is the next or present one, and `begun` says that it was begun and that its end is not known. `generation`
     counts how often the item was begun anew. `identity` and `since` are by what, and from when on (in the service's
     time), an added conversation is recognised; `due` (a time on the clock of the event loop) and `asked` are about the
-    wait for its analysis.
+    wait for its analysis, and `analysed` is the run in which that wait ended.
     """
 
     key: str
@@ -64,6 +65,7 @@ class Entry:
     candidates: str = ""
     due: float = 0.0
     asked: int = 0
+    analysed: int = 0
 
 
 _COLUMNS = tuple(Entry.__dataclass_fields__)
@@ -115,6 +117,23 @@ class IngestLedger:
         """Remember ``entry``, and give it back."""
         await self._commit.run(lambda connection: _save(connection, entry))
         return entry
+
+    async def put_off(self, entry: Entry, due: float) -> None:
+        """Ask after the analysis of an item again at ``due``."""
+        query = "UPDATE items SET asked = ?, due = ? WHERE key = ?"
+        await self._commit.run(lambda connection: connection.execute(query, (entry.asked + 1, due, entry.key)))
+
+    async def end_wait(self, key: str, state: State) -> Entry:
+        """End the wait for the analysis of an item in this run, and return what is known of it now.
+
+        Nothing else is written: a worker may have claimed the item while the service was asked.
+        """
+
+        def work(connection: sqlite3.Connection) -> Entry:
+            connection.execute("UPDATE items SET state = ?, analysed = ? WHERE key = ?", (state, self.run, key))
+            return _entry(connection.execute(_SELECT + "WHERE key = ?", (key,)).fetchone())
+
+        return await self._commit.run(work)
 
     async def plan(self, day: date, requests: Mapping[str, int]) -> None:
         """Remember that so many requests of each label are planned for a day."""
