@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -117,11 +118,10 @@ async def test_a_table_with_tabs_may_be_called_tsv(tmp_path: Path) -> None:
 
 async def test_no_usable_temporary_folder_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that must be converted needs room for it, and says so."""
-    from zra_async.bulk import csv_files
 
     def none(*_: Any) -> None:
         raise FileNotFoundError(2, "No usable temporary directory found in ['/tmp']")
 
-    monkeypatch.setattr(csv_files.tempfile, "TemporaryFile", none)
+    monkeypatch.setattr(tempfile, "TemporaryFile", none)
     with pytest.raises(SourceError, match="temporary"):
         await rows_of(tmp_path / "a.csv", text().encode("utf-16"))

@@ -7,12 +7,12 @@ import csv
 import io
 import itertools
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from zra_async.errors import InvalidArgument, SourceError
+from zra_async.osfiles.temporary import temporary_file
 
 LONGEST_LINE = 4 * 1024 * 1024
 BOM = "\ufeff"
@@ -69,9 +69,9 @@ def _encoding(file: BinaryIO) -> str | None:
 
 def _converted(path: Path, file: BinaryIO, encoding: str) -> BinaryIO:
     try:
-        converted = tempfile.TemporaryFile("w+b")  # noqa: SIM115 (the caller closes it)
+        converted = temporary_file()
     except OSError as problem:
-        raise SourceError(f"{path} cannot be converted, for want of a temporary file: {problem.strerror}") from problem
+        raise SourceError(f"{path} cannot be converted: {problem.strerror}") from problem
     try:
         with io.TextIOWrapper(file, encoding, errors="surrogatepass", newline="") as text:
             while piece := text.read(_PIECE):

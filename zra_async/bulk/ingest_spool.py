@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import io
-import tempfile
 from collections.abc import AsyncGenerator, AsyncIterable
 from dataclasses import replace
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 from zra_async.bulk.ingest_item import Checked, FileStep
 from zra_async.errors import InvalidArgument, SourceError
 from zra_async.files.pieces import Piece, pieces_of, reading
 from zra_async.files.plan import LARGEST_FILE
+from zra_async.osfiles.temporary import temporary_file
 from zra_async.osfiles.threads import to_thread
 
 _PIECE = 1024 * 1024
@@ -42,8 +42,8 @@ async def _replayable(file: FileStep, stack: contextlib.ExitStack) -> FileStep:
         return file
     if isinstance(source, io.TextIOBase):
         raise InvalidArgument(f"{file.step}: {file.name!r} is open as text: open it as binary ('rb')")
-    spool = cast("BinaryIO", stack.enter_context(await to_thread(tempfile.TemporaryFile, "w+b", 0)))
     try:
+        spool = stack.enter_context(await to_thread(temporary_file))
         async with contextlib.aclosing(pieces_of(source, file.name, own=False)) as pieces:
             size = await _copy(pieces, spool, file)
         await to_thread(spool.seek, 0)

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -29,7 +27,8 @@ from zra_async.client import ZRAClient
 from zra_async.core.events import Observer
 from zra_async.core.place import Place
 from zra_async.core.tasks import shielded
-from zra_async.errors import ClientNotOpen, ExportIncomplete, InvalidArgument
+from zra_async.errors import ClientNotOpen, ExportIncomplete, InvalidArgument, LedgerError
+from zra_async.osfiles.temporary import TemporaryFolder
 from zra_async.osfiles.threads import to_thread, wait_until_done
 
 Spawn = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
@@ -161,7 +160,10 @@ class RecordStream:
             self._outcomes.put_nowait(None)  # whoever waits for an outcome; where there is one, nobody waits
 
     async def _run(self) -> None:
-        folder = await to_thread(partial(_Folder, prefix="zra-export-"))
+        try:
+            folder = await to_thread(TemporaryFolder, "zra-export-")
+        except OSError as problem:
+            raise LedgerError(f"the export has no place for its ledger: {problem.strerror}") from problem
         try:
             await self._export(Path(folder.name))
         finally:
@@ -188,14 +190,6 @@ class RecordStream:
             self.report = await measure.report(
                 ledger, run, self._plan, folder=None, records=self._records, covered=covered
             )
-
-
-class _Folder(tempfile.TemporaryDirectory[str]):
-    """A temporary folder that `to_thread` can remove when its caller is cancelled while it is made."""
-
-    def close(self) -> None:
-        """Remove the folder."""
-        self.cleanup()
 
 
 def _cancelled() -> bool:

@@ -6,7 +6,6 @@ import contextlib
 import inspect
 import io
 import os
-import tempfile
 from collections.abc import AsyncIterable, AsyncIterator
 from pathlib import PurePath
 from typing import IO, Any
@@ -16,6 +15,7 @@ from zra_async.files.gather import Gatherer
 from zra_async.files.pieces import Piece, pieces_of, reading
 from zra_async.files.plan import LARGEST_FILE
 from zra_async.files.source import FileSource, MemorySource, Source, open_object, open_path
+from zra_async.osfiles.temporary import temporary_file
 from zra_async.osfiles.threads import to_thread
 
 #: what can be uploaded
@@ -101,7 +101,11 @@ async def _spool(pieces: AsyncIterator[Piece], name: str, size: int | None) -> F
     """Copy what can be read only once to a temporary file, which has no name: nothing is left of it in any case."""
     if size is not None and not 0 < size <= LARGEST_FILE:
         raise _wrong_size(name, size, None)
-    with await to_thread(tempfile.TemporaryFile, "w+b", 0) as spool:
+    try:
+        opened = await to_thread(temporary_file)
+    except OSError as problem:
+        raise SourceError(f"{name!r} cannot be spooled to disk: {problem.strerror}") from problem
+    with opened as spool:
         writer = Gatherer(spool.fileno())
         total = 0
         try:
