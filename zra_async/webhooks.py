@@ -24,6 +24,7 @@ from urllib.parse import unquote
 import msgspec
 
 from zra_async.api.schema import Model, OpenEnum
+from zra_async.core.callbacks import check_plain
 from zra_async.core.decoding import Decoder
 from zra_async.core.secret import Secret
 from zra_async.errors import ConfigurationError, InvalidArgument, WebhookRefused
@@ -152,6 +153,7 @@ class WebhookReceiver:
             raise ConfigurationError("secret_token must not be empty: it is on the app's feature page")
         if isinstance(tolerance, bool) or not tolerance > 0:
             raise ConfigurationError(f"tolerance must be a positive number of seconds, not {tolerance!r}")
+        check_plain("clock", clock)
         self._tolerance = tolerance
         self._clock = clock
 

@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Invoke
+from zra_async import ZRAClient, errors
+from zra_async.bulk import ExportReport, Failure, ImportReport, KindReport, UnitCounts
+from zra_async.bulk.crm import Crm
+from zra_async.bulk.job_report import attach
 from zra_async.cli.commands.demo import new_folder
 from zra_async.cli.failures import UsageProblem
 
@@ -51,6 +55,50 @@ def test_crm_records_come_home_to_their_lines(invoke: Invoke, tmp_path: Path) ->
     assert ended.err.startswith("accounts.jsonl:2: b: ")
     assert (ended.rows[0]["imported"], ended.rows[0]["failed"]) == (2, 1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["accounts.jsonl", "bad.jsonl"]
+
+
+def test_an_import_that_ends_with_an_error_shows_its_report(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was imported until then is reported, and the exit code is that of the error."""
+
+    async def refused(*_: object, **__: object) -> ImportReport:
+        error = errors.AuthenticationFailed("crm.import_accounts", status=401)
+        attach(error, ImportReport(kinds={"accounts": KindReport(read=3, imported=2)}, failures=(), stopped="refused"))
+        raise error
+
+    Path("accounts.jsonl").write_text("")
+    monkeypatch.setattr(Crm, "import_all", refused)
+    ended = invoke("crm", "import", "--accounts", "accounts.jsonl", "--sandbox", "--json")
+    assert (ended.code, ended.rows[0]["imported"]) == (4, 2)
+    assert "stopped before the end: refused" in ended.err
+
+
+def test_an_export_that_ends_with_an_error_shows_its_report(
+    invoke: Invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What was exported until then is reported, and the exit code is that of the error."""
+
+    async def refused(*_: object, **__: object) -> ExportReport:
+        error = errors.AuthenticationFailed("conversations.list", status=401)
+        failure = Failure(kind="deal", id="d", reason="the export ended before")
+        report = ExportReport(
+            folder=tmp_path,
+            run=1,
+            resumed=False,
+            units={"deal": UnitCounts(failed=1)},
+            records={"deals": 7},
+            failures=(failure,),
+            calls={},
+            refused=0,
+            seconds=1.0,
+            watermark=None,
+        )
+        attach(error, report)
+        raise error
+
+    monkeypatch.setattr(ZRAClient, "export", refused)
+    ended = invoke("export", "--to", "account", "--sandbox", "--json")
+    assert (ended.code, ended.rows[0]["records"]) == (4, {"deals": 7})
+    assert "deal d: the export ended before" in ended.err
 
 
 def test_an_import_of_nothing_is_refused(invoke: Invoke) -> None:

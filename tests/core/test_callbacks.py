@@ -11,7 +11,7 @@ from unittest.mock import AsyncMock, MagicMock
 import pytest
 
 from tests import virtual
-from zra_async import ServerToServer, ZRAClient, errors
+from zra_async import LocalRateLimiter, RetryPolicy, ServerToServer, ZRAClient, errors
 from zra_async.bulk.crm_report import Failures
 from zra_async.bulk.ingest import IngestPlan
 from zra_async.bulk.job_events import both
@@ -19,6 +19,7 @@ from zra_async.core.callbacks import check_plain, guarded
 from zra_async.core.events import TokenRefused, quiet
 from zra_async.files.progress import Meter
 from zra_async.files.terms import Wanted
+from zra_async.webhooks import WebhookReceiver
 
 
 async def _function(value: object) -> None: ...
@@ -60,6 +61,9 @@ TAKERS: dict[str, Callable[[Any], object]] = {
     "on_progress of an upload": lambda callback: Wanted(name="a.mp4", on_progress=callback),
     "on_progress of a download": lambda callback: Meter(None, 1, callback),
     "observer": lambda callback: ZRAClient(ServerToServer("a", "b", "c"), observer=callback),
+    "clock of a receiver": lambda callback: WebhookReceiver("secret", clock=callback),
+    "clock of a limiter": lambda callback: LocalRateLimiter(clock=callback),
+    "random of a policy": lambda callback: RetryPolicy(random=callback),
 }
 BAD = [
     ValueError("bad"),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from zra_async import errors
+from zra_async.bulk.job_report import report_of
 from zra_async.cli.exits import Exit
 from zra_async.cli.translating import in_options, possible
 from zra_async.cli.wording import clean
@@ -52,6 +54,18 @@ def innermost(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
     return error
+
+
+@contextlib.contextmanager
+def report_shown(show: Callable[[Any], None]) -> Iterator[None]:
+    """Show the report that the error of a job carries, before the error goes on."""
+    try:
+        yield
+    except Exception as error:
+        done = report_of(error)
+        if done is not None:
+            show(done)
+        raise
 
 
 def explain(error: BaseException, options: Collection[str] = ()) -> Failure:

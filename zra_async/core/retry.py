@@ -52,6 +52,7 @@ from typing import Any, Literal
 import msgspec
 
 from zra_async import errors
+from zra_async.core.callbacks import check_plain
 from zra_async.core.operation import Operation
 
 #: a Retry-After further ahead than this makes no sense
@@ -153,6 +154,7 @@ class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
             self.base >= 0 and self.longest >= 0 and self.patience >= 0
         ):
             raise errors.ConfigurationError("the budgets and delays of a retry policy must not be negative")
+        check_plain("random", self.random)
 
     @classmethod
     def none(cls) -> RetryPolicy:

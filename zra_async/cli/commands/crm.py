@@ -14,7 +14,7 @@ from zra_async.bulk.crm_kinds import DEALS
 from zra_async.bulk.crm_report import FailedRecord, ImportReport
 from zra_async.cli.connection import memory
 from zra_async.cli.exits import Exit
-from zra_async.cli.failures import UsageProblem
+from zra_async.cli.failures import UsageProblem, report_shown
 from zra_async.cli.frame import Frame, subcommand
 from zra_async.cli.live import progress_options, watched
 from zra_async.cli.places import Place
@@ -61,7 +61,12 @@ async def import_(
     """
     if not any(files.values()):
         raise UsageProblem("give at least one of --accounts, --contacts, --deals and --leads")
-    with memory(frame.connection, ledger, _LEDGER) as place:
+
+    def show(report: ImportReport) -> None:
+        _tell(report, files, failed_to)
+        frame.output.report(_data(report), lambda: _text(report))
+
+    with memory(frame.connection, ledger, _LEDGER) as place, report_shown(show):
         async with frame.open() as zra:
             if frame.connection.sandbox:
                 await _register(zra, files["deals"])
@@ -72,8 +77,7 @@ async def import_(
                     failed_to=failed_to,
                     on_event=board.observe,
                 )
-        _tell(report, files, failed_to)
-        frame.output.report(_data(report), lambda: _text(report))
+        show(report)
         if ledger is None and not report.stopped and not frame.output.sink.lost:
             _remove(place)
     return Exit.PARTIAL if report.partial else Exit.OK

@@ -17,7 +17,7 @@ from zra_async.bulk.parquet import to_parquet
 from zra_async.bulk.report import ExportReport
 from zra_async.bulk.streams import STREAMS, StreamSpec, select
 from zra_async.cli.exits import Exit
-from zra_async.cli.failures import GivenUp, UsageProblem
+from zra_async.cli.failures import GivenUp, UsageProblem, report_shown
 from zra_async.cli.frame import Frame, subcommand
 from zra_async.cli.live import progress_options, watched
 from zra_async.cli.places import Place
@@ -75,14 +75,19 @@ async def command(
     select(wanted)  # a misspelt name is told before anything is opened
     if parquet and importlib.util.find_spec("duckdb") is None:
         raise GivenUp("--parquet needs DuckDB", exit_code=Exit.SETUP, advice='pip install "zra-async[parquet]"')
-    async with frame.open() as zra, watched(f"exporting to {to}", zra.limits.snapshot, every, quiet) as board:
-        report = await zra.export(
-            to, streams=wanted, incremental=not full, concurrency=concurrency, on_event=board.observe, **period
-        )
+
+    def show(report: ExportReport) -> None:
+        tell(report)
+        frame.output.report(data(report), lambda: text(report))
+
+    with report_shown(show):
+        async with frame.open() as zra, watched(f"exporting to {to}", zra.limits.snapshot, every, quiet) as board:
+            report = await zra.export(
+                to, streams=wanted, incremental=not full, concurrency=concurrency, on_event=board.observe, **period
+            )
     if parquet:
         await to_parquet(to)
-    tell(report)
-    frame.output.report(data(report), lambda: text(report))
+    show(report)
     return Exit.PARTIAL if report.partial else Exit.OK
 
 

@@ -10,11 +10,10 @@ import msgspec
 
 from zra_async.bulk.ingest_report import IngestReport
 from zra_async.bulk.ingest_status import IngestStatus, ingest_status
-from zra_async.bulk.job_report import report_of
 from zra_async.bulk.manifest import Manifest, check_manifest
 from zra_async.cli.connection import memory
 from zra_async.cli.exits import Exit
-from zra_async.cli.failures import UsageProblem
+from zra_async.cli.failures import UsageProblem, report_shown
 from zra_async.cli.frame import Frame, subcommand
 from zra_async.cli.live import progress_options, watched
 from zra_async.cli.places import Place
@@ -81,18 +80,15 @@ async def command(
     found = await check_manifest(manifest)
     if found.problems or check:
         return _checked(frame, manifest, found)
-    try:
-        with memory(frame.connection, ledger, default) as place:
-            async with (
-                frame.open() as zra,
-                watched(f"ingesting {manifest}", zra.limits.snapshot, every, quiet) as board,
-            ):
-                report = await zra.ingest(found, ledger=place, wait_for_analysis=wait, on_event=board.observe, **how)
-    except Exception as error:
-        done = report_of(error)
-        if done is not None:
-            _show(frame, done, manifest)
-        raise
+    with (
+        report_shown(lambda done: _show(frame, done, manifest)),
+        memory(frame.connection, ledger, default) as place,
+    ):
+        async with (
+            frame.open() as zra,
+            watched(f"ingesting {manifest}", zra.limits.snapshot, every, quiet) as board,
+        ):
+            report = await zra.ingest(found, ledger=place, wait_for_analysis=wait, on_event=board.observe, **how)
     _show(frame, report, manifest)
     return Exit.PARTIAL if report.partial else Exit.OK
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from zra_async import errors
+from zra_async.core.callbacks import check_plain
 from zra_async.core.clock import utc_now
 from zra_async.core.limits import learned
 from zra_async.core.limits.base import Lane, LimitState, Permit
@@ -45,6 +46,7 @@ class LocalRateLimiter:
         margin: float = MARGIN,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
+        check_plain("clock", clock)
         rates = {**PLANS[plan], **(overrides or {})}
         self._configured = {label: rate.shared(share) for label, rate in rates.items()}
         daily = {label: Daily(rate.per_day, clock) for label, rate in self._configured.items()}
