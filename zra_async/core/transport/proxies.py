@@ -11,7 +11,7 @@ from zra_async.core.address import is_plain_host
 from zra_async.core.secret import Secret
 from zra_async.errors import ConfigurationError
 
-_FORM = "http://host:port or http://user:password@host:port"
+_FORM = "http://host:port, with a user and a password before the host if the proxy wants them"
 
 
 def check_proxy(name: str, address: object) -> None:
