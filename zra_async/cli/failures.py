@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -57,7 +57,7 @@ def innermost(error: BaseException) -> BaseException:
 
 
 @contextlib.contextmanager
-def report_shown(show: Callable[[Any], None]) -> Iterator[None]:
+def report_shown(show: Callable[[Any], None]) -> Generator[None]:
     """Show the report that the error of a job carries, before the error goes on."""
     try:
         yield
