@@ -403,6 +403,16 @@ def test_a_damaged_name_is_counted() -> None:
         DECODER.read(b'{"inn\xffrs": [{}]}')
 
 
+@pytest.mark.parametrize("name", [b"conversations", b"next_page_token"])
+def test_a_damaged_name_of_a_large_page_is_an_error(name: bytes) -> None:
+    """However long a page is, it loses neither its list nor its token in silence."""
+    topics = b",".join(b'{"conversation_id": "a", "topic": "M\xc3\xbcller"}' for _ in range(1_000))
+    page = b'{"next_page_token": "t", "page_size": 300, "from": "a", "to": "b", "conversations": [' + topics + b"]}"
+    assert len(Decoder(ConversationPage).read(page).value.conversations) == 1_000
+    with pytest.raises(ValueError, match="another shape"):
+        Decoder(ConversationPage).read(page.replace(name[:-2], name[:-3] + b"\xff", 1))
+
+
 def test_a_charset_that_is_named_counts_only_where_it_is_needed() -> None:
     """An answer in the charset of its header is read in it; one in UTF-8 is UTF-8, whatever its header says."""
     german = '{"text": "Müller"}'

@@ -26,6 +26,8 @@ _ODD = re.compile(
     r"[\ud800-\udfff]|\\u(?:[dD][89a-fA-F]|(?![0-9a-fA-F]{4}))|\\[^\"\\/bfnrtu]|NaN|Infinity|[eE]\+?\d{3}|\d{400}"
 )
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([\w.:-]+)", re.IGNORECASE)
+#: bytes of an answer in which only the names of the outermost record are checked: the rest would cost a fifth of a page
+_LARGE = 32 * 1024
 #: a whole number beyond this many digits does not fit into a float
 _FLOAT_DIGITS = 15
 #: a number longer than this is no number of a service
@@ -64,7 +66,7 @@ class Decoder(Generic[T]):
         try:
             value = self._strict.decode(data)
             # msgspec does not look into the names that it skips, and a damaged one may be that of a documented field
-            if data.isascii() or _is_utf8(data):
+            if data.isascii() or (len(data) > _LARGE and _is_full(value)) or _is_utf8(data):
                 return Decoded(value)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             pass
@@ -76,6 +78,12 @@ class Decoder(Generic[T]):
             raise ValueError("it is nested too deeply") from None
         except WrongShape as problem:
             raise ValueError(f"it has another shape: {problem}") from None
+
+
+def _is_full(value: object) -> bool:
+    """Tell whether no field of the outermost record is missing or empty, so that no name of one can be damaged."""
+    fields: tuple[str, ...] = getattr(value, "__struct_fields__", ())
+    return bool(fields) and all(getattr(value, name) for name in fields)
 
 
 def _is_utf8(data: bytes) -> bool:
