@@ -47,12 +47,12 @@ class Bucket:
     """The limit of one label."""
 
     def __init__(self, rate: Rate, daily: Daily, margin: float) -> None:
-        self.rate = rate
+        self.rate: Rate = rate
         self.limit: int = rate.count
         self.daily = daily
         self.refused = 0
-        self.answered = False  #: the call that ends next has an answer
-        self.life = 0  #: how many event loops it has served; a permit of an earlier one counts no more
+        self.answered: bool = False  #: the call that ends next has an answer
+        self.life: int = 0  #: how many event loops it has served; a permit of an earlier one counts no more
         self._margin = margin
         self._doubt = max(margin, _DOUBT)  # how long after its sending a call may be counted
         self._window = Window(rate.period)  # of the calls that were sent

@@ -11,9 +11,9 @@ class Freeze:
     __slots__ = ("probing", "thawing", "until")
 
     def __init__(self) -> None:
-        self.until = 0.0
-        self.thawing = False  #: nothing has succeeded since the last refusal
-        self.probing = False  #: the one call that tries is on its way
+        self.until: float = 0.0
+        self.thawing: bool = False  #: nothing has succeeded since the last refusal
+        self.probing: bool = False  #: the one call that tries is on its way
 
     def begin(self, until: float) -> None:
         """Pause until then at least."""

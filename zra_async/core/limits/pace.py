@@ -24,7 +24,7 @@ class Pace:
         self._handful = max(1, int(self._burst / 4))
         self._tokens = AsyncLimiter(self._burst, self._burst * self._interval)
         self._full_at = -math.inf  # when the bucket holds all of its tokens again
-        self.in_hand = 0
+        self.in_hand: int = 0
 
     def can_buy(self) -> bool:
         """Tell whether there are enough tokens for `buy` not to wait."""

@@ -17,9 +17,9 @@ class LocalPermit:
     def __init__(self, bucket: Bucket, granted_at: float, *, probe: bool) -> None:
         self._bucket = bucket
         self._open = True
-        self.life = bucket.life
-        self.probe = probe
-        self.granted_at = granted_at
+        self.life: int = bucket.life
+        self.probe: bool = probe
+        self.granted_at: float = granted_at
         self.day: datetime | None = None  #: the day that pays for it
         self.waited: float = 0.0
         self.sent_at: float | None = None

@@ -27,8 +27,8 @@ class Waiter:
     future: asyncio.Future[LocalPermit | Literal["buy"] | None]
 
     def __init__(self, lane: Lane, deadline: float | None) -> None:
-        self.lane = lane
-        self.deadline = deadline
+        self.lane: Lane = lane
+        self.deadline: float | None = deadline
         self.expected: float | None = None  #: when it is to be served, as long as nothing changes that
         self.queue: Queue | None = None
         self.timer: asyncio.TimerHandle | None = None
@@ -70,7 +70,7 @@ class Queue:
     def __init__(self) -> None:
         self._places: deque[Waiter] = deque()
         self._count = 0
-        self.dated = 0  #: how many waiters have a deadline
+        self.dated: int = 0  #: how many waiters have a deadline
 
     def __len__(self) -> int:
         return self._count
@@ -115,9 +115,9 @@ class Lanes:
     __slots__ = ("bulk", "interactive", "owed")
 
     def __init__(self) -> None:
-        self.interactive = Queue()
-        self.bulk = Queue()
-        self.owed = 0  #: interactive grants since bulk had its turn
+        self.interactive: Queue = Queue()
+        self.bulk: Queue = Queue()
+        self.owed: int = 0  #: interactive grants since bulk had its turn
 
     def __len__(self) -> int:
         return len(self.interactive) + len(self.bulk)

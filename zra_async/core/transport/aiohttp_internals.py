@@ -16,7 +16,7 @@ mock or an instrumentation may replace any of them. `ENABLED` switches all of th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from types import FunctionType
 from typing import Any, cast
@@ -52,7 +52,9 @@ class OwnConnector(aiohttp.TCPConnector):
         super().__init__(**options)  # pyright: ignore[reportUnknownMemberType]
         self._place = Place("connector")
 
-    unnoted = aiohttp.TCPConnector.connect  #: for who knows by himself when it gives a connection
+    unnoted: Callable[..., Coroutine[Any, Any, Connection]] = (
+        aiohttp.TCPConnector.connect
+    )  #: for who knows by himself when it gives a connection
 
     async def connect(self, *arguments: Any, **options: Any) -> Connection:
         """Get a connection from the pool, or make one."""
