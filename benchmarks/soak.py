@@ -28,7 +28,7 @@ from benchmarks.endurance.weather import LEAP, Weather
 from benchmarks.report import Options, Report, Row, Spread, Target, at_least, at_most, progress
 from benchmarks.rig.process import Account, sandbox
 from zra_async import LocalRateLimiter, RetryPolicy, ZRAClient
-from zra_async.bulk.crm_kinds import KindName
+from zra_async.bulk.crm.kinds import KindName
 from zra_async.core.events import AttemptDone, Event, Retrying, TokenRefused
 from zra_async.core.transport import Network, Pool
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _CONTEXT = multiprocessing.get_context("forkserver")
 _CONTEXT.set_forkserver_preload(
-    ["pytest", "tests.bulk.crm_child", "tests.bulk.export_child", "tests.bulk.ingest_child", "tests.files.uploader"]
+    ["pytest", "tests.bulk.crm.child", "tests.bulk.export.child", "tests.bulk.ingest.child", "tests.files.uploader"]
 )
 
 

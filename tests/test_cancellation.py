@@ -13,8 +13,8 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.bulk import crm_data
-from tests.bulk.ingest_service import run
+from tests.bulk.crm import data as crm_data
+from tests.bulk.ingest.service import run
 from zra_async import Label, Network, Pool, Rate, RetryPolicy, ZRAClient
 from zra_async.bulk import IngestItem, Polling
 from zra_async.config import Transfers

@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tests.bulk.ingest_data import video
-from tests.bulk.ingest_service import run, service
+from tests.bulk.ingest.data import video
+from tests.bulk.ingest.service import run, service
 from zra_async import api
 from zra_async.api.conversation_models import Participant
 from zra_async.api.crm_records import AccountRecord

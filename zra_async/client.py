@@ -28,12 +28,12 @@ from zra_async.osfiles.paths import StrPath
 from zra_async.session import Session
 
 if TYPE_CHECKING:
-    from zra_async.bulk.crm import Crm as Imports
-    from zra_async.bulk.ingest import DailyBudget, Items
-    from zra_async.bulk.ingest_report import IngestReport, ItemOutcome
+    from zra_async.bulk.crm.namespace import Crm as Imports
+    from zra_async.bulk.export.record_stream import RecordStream
+    from zra_async.bulk.export.report import ExportReport
+    from zra_async.bulk.ingest.job import DailyBudget, Items
+    from zra_async.bulk.ingest.report import IngestReport, ItemOutcome
     from zra_async.bulk.polling import Polling
-    from zra_async.bulk.records import RecordStream
-    from zra_async.bulk.report import ExportReport
     from zra_async.files.recordings import Conversations as Recordings
     from zra_async.files.uploads import Files as Uploads
 
@@ -128,7 +128,7 @@ class ZRAClient(Namespaces):
     @functools.cached_property
     def crm(self) -> Imports:
         """A CRM connected through the API, and whole imports into it."""
-        from zra_async.bulk.crm import Crm as Imports  # builds on this module, and costs an import
+        from zra_async.bulk.crm.namespace import Crm as Imports  # builds on this module, and costs an import
 
         return Imports(self, self._session.observe)
 
@@ -186,7 +186,7 @@ class ZRAClient(Namespaces):
         ``zra_async.bulk.report_of(error)``.
         """
         self._session.check()
-        from zra_async.bulk.export import export  # builds on this module, and costs an import
+        from zra_async.bulk.export.job import export  # builds on this module, and costs an import
 
         return await export(
             self,
@@ -219,7 +219,7 @@ class ZRAClient(Namespaces):
         come together. Raises `ExportIncomplete` at the end if something could not be read.
         """
         self._session.check()
-        from zra_async.bulk.records import RecordStream
+        from zra_async.bulk.export.record_stream import RecordStream
 
         return RecordStream(
             self,
@@ -272,8 +272,8 @@ class ZRAClient(Namespaces):
         is ``zra_async.bulk.report_of(error)``. Labels FILES, MULTIPART and MEDIUM.
         """
         self._session.check()
-        from zra_async.bulk.ingest import ANALYSIS, IngestPlan, ingest  # builds on this module, and costs an import
-        from zra_async.bulk.job_events import both
+        from zra_async.bulk.events import both
+        from zra_async.bulk.ingest.job import ANALYSIS, IngestPlan, ingest  # builds on this module, and costs an import
 
         plan = IngestPlan(
             ledger=ledger,

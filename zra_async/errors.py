@@ -57,7 +57,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from zra_async.bulk.report import ExportReport
+    from zra_async.bulk.export.report import ExportReport
     from zra_async.files.journal import UploadState
 
 LimitKind = Literal["per_second", "per_minute", "daily", "concurrent", "unknown"]

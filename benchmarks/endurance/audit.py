@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.endurance.books import Books
 from benchmarks.endurance.jobs import STREAMS
 from zra_async import ZRAClient
-from zra_async.bulk.reading import read_stream
+from zra_async.bulk.export.folder.present import read_stream
 
 _AT_ONCE = 100
 

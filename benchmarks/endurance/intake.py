@@ -11,9 +11,9 @@ from pathlib import Path
 from benchmarks.endurance.books import Books
 from benchmarks.endurance.jobs import Until
 from zra_async import ZRAClient, errors
-from zra_async.bulk.ingest import IngestPlan, ingest
-from zra_async.bulk.ingest_item import IngestItem
-from zra_async.bulk.ingest_report import GOOD, IngestReport
+from zra_async.bulk.ingest.item import IngestItem
+from zra_async.bulk.ingest.job import IngestPlan, ingest
+from zra_async.bulk.ingest.report import GOOD, IngestReport
 from zra_async.bulk.polling import Polling
 
 _BATCH, _KILL_AFTER, _MOST_RUNS = 6, 0.4, 30

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from benchmarks.endurance.books import Books
 from zra_async import ZRAClient, errors
-from zra_async.bulk.crm_kinds import KindName
+from zra_async.bulk.crm.kinds import KindName
 from zra_async.bulk.polling import Polling
 
 STREAMS = "conversations,participants,transcripts,deals"

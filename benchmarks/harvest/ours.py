@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import zra_async.bulk.export  # noqa: F401 (before the clock runs, as the peers have imported all they need)
+import zra_async.bulk.export.job  # noqa: F401 (before the clock runs, as the peers have imported all they need)
 from zra_async import Hosts, Label, Rate, StaticToken, ZRAClient
-from zra_async.bulk.streams import STREAMS
+from zra_async.bulk.export.streams import STREAMS
 
 UNLIMITED = {label: Rate(10**9) for label in Label}
 #: every stream of the conversations but the recordings

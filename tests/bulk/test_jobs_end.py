@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.bulk import crm_data
-from tests.bulk.export_account import account, quick_disk  # noqa: F401
-from tests.bulk.export_truth import Truth, compare
-from tests.bulk.test_ingest_ends import BY_NAME
+from tests.bulk.crm import data as crm_data
+from tests.bulk.export.account import account, quick_disk  # noqa: F401
+from tests.bulk.export.truth import Truth, compare
+from tests.bulk.ingest.test_ends import BY_NAME
 from zra_async import RetryPolicy, ZRAClient, errors
 from zra_async.bulk import ExportReport, FailedRecord, ImportReport, KindReport, Polling, RecordStream, report_of
 from zra_async.sandbox import Fault, Sandbox

@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
-from tests.bulk.export_account import account, quick_disk  # noqa: F401
+from tests.bulk.export.account import account, quick_disk  # noqa: F401
 from zra_async import errors
-from zra_async.bulk import crm_ledger, ingest_ledger, ingest_status, read_stream, to_parquet
+from zra_async.bulk import ingest_status, read_stream, to_parquet
+from zra_async.bulk.crm import ledger as crm_ledger
 from zra_async.bulk.database import Database
+from zra_async.bulk.ingest import ledger as ingest_ledger
 from zra_async.sandbox import Fault
 
 STREAMS = "conversations,comments"
@@ -78,7 +80,7 @@ def _other(ledger: Path) -> None:
 
 
 async def _new(ledger: Path) -> None:
-    from zra_async.bulk.ledger import KIND, SCHEMA
+    from zra_async.bulk.export.folder.ledger import KIND, SCHEMA
 
     await (await Database.open(ledger, kind=KIND, schema=SCHEMA, purpose="a test")).aclose()
 
@@ -281,7 +283,7 @@ async def _again(path: Path) -> None:
 #: write to a ledger of an ingest, and die before it is closed
 DIE = """
 import asyncio, os, sys
-from zra_async.bulk.ingest_ledger import open_ledger
+from zra_async.bulk.ingest.ledger import open_ledger
 async def main():
     ledger = await open_ledger(sys.argv[1])
     for number in range(3):

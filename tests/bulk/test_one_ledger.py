@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
-from tests.bulk.export_account import account, quick_disk  # noqa: F401
+from tests.bulk.export.account import account, quick_disk  # noqa: F401
 from tests.osfiles.children import needs_mounts, python
 from zra_async import errors
-from zra_async.bulk import crm_ledger, ingest_ledger
+from zra_async.bulk.crm import ledger as crm_ledger
 from zra_async.bulk.database import Database
+from zra_async.bulk.ingest import ledger as ingest_ledger
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links and mounts of Unix")
 OPEN: dict[str, Any] = {"ingest": ingest_ledger.open_ledger, "import": crm_ledger.open_ledger}
@@ -94,7 +95,7 @@ def test_a_ledger_that_is_mounted_is_refused(tmp_path: Path) -> None:
     place.touch()
     asyncio.run(_made(tmp_path / "ledger"))
     code = (
-        "import asyncio, sys\nfrom zra_async import errors\nfrom zra_async.bulk.ingest_ledger import open_ledger\n"
+        "import asyncio, sys\nfrom zra_async import errors\nfrom zra_async.bulk.ingest.ledger import open_ledger\n"
         "try:\n    asyncio.run(open_ledger(sys.argv[2]))\nexcept errors.LedgerError as problem:\n    print(problem)\n"
     )
     printed = python(code, tmp_path / "ledger", place, mounts='mount --bind "$1" "$2"')

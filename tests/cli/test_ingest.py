@@ -10,7 +10,7 @@ import pytest
 from tests.cli.conftest import Invoke
 from zra_async import ZRAClient, errors
 from zra_async.bulk import IngestReport, ItemOutcome
-from zra_async.bulk.job_report import attach
+from zra_async.bulk.reports import attach
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 from tests.cli.conftest import Invoke
 from zra_async import ZRAClient, errors
 from zra_async.bulk import ExportReport, Failure, ImportReport, KindReport, UnitCounts
-from zra_async.bulk.crm import Crm
-from zra_async.bulk.job_report import attach
+from zra_async.bulk.crm.namespace import Crm
+from zra_async.bulk.reports import attach
 from zra_async.cli.commands.demo import new_folder
 from zra_async.cli.failures import UsageProblem
 

@@ -12,9 +12,9 @@ import pytest
 
 from tests import virtual
 from zra_async import LocalRateLimiter, RetryPolicy, ServerToServer, ZRAClient, errors
-from zra_async.bulk.crm_report import Failures
-from zra_async.bulk.ingest import IngestPlan
-from zra_async.bulk.job_events import both
+from zra_async.bulk.crm.report import Failures
+from zra_async.bulk.events import both
+from zra_async.bulk.ingest.job import IngestPlan
 from zra_async.core.callbacks import check_plain, guarded
 from zra_async.core.events import TokenRefused, quiet
 from zra_async.files.progress import Meter

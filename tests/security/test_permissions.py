@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from zra_async import FileTokenStore, errors
-from zra_async.bulk import crm_ledger, ingest_ledger
+from zra_async.bulk.crm import ledger as crm_ledger
 from zra_async.bulk.database import Database
+from zra_async.bulk.ingest import ledger as ingest_ledger
 from zra_async.core.secret import Secret
 from zra_async.files import UploadState
 from zra_async.files.journal import Fingerprint, JournalFile

@@ -20,12 +20,14 @@ from tests.core.server import Server, answer, token
 from tests.security.hostile import at_most
 from tests.security.profile import quick
 from zra_async import FileTokenStore, UserOAuth, errors
-from zra_async.bulk import crm_ledger, ingest_ledger, ledger
+from zra_async.bulk.crm import ledger as crm_ledger
 from zra_async.bulk.database import Database
-from zra_async.bulk.manifest import COLUMNS, check_manifest
-from zra_async.bulk.reading import read_stream
-from zra_async.bulk.record_files import read_rows, reader_of
-from zra_async.bulk.sink import Segments
+from zra_async.bulk.export.folder import ledger
+from zra_async.bulk.export.folder.present import read_stream
+from zra_async.bulk.export.folder.segments import Segments
+from zra_async.bulk.ingest import ledger as ingest_ledger
+from zra_async.bulk.ingest.manifest import COLUMNS, check_manifest
+from zra_async.bulk.tables.record_files import read_rows, reader_of
 from zra_async.files.journal import Fingerprint, JournalFile, StoredPart, UploadState
 
 DEEP = 100_000

@@ -28,7 +28,7 @@ from zra_async import (
     UserOAuth,
     ZRAClient,
 )
-from zra_async.bulk.manifest import check_manifest
+from zra_async.bulk.ingest.manifest import check_manifest
 from zra_async.core import auth as auth_module
 from zra_async.core.operation import Host, Label
 from zra_async.errors import AnswerTooLarge, ConfigurationError, TokenError, UploadInterrupted, ZRAError

@@ -1,17 +1,17 @@
 """Many calls at the account's rate limit, out and in: exports, ingests and imports that survive a crash."""
 
-from zra_async.bulk.crm_report import FailedRecord, ImportReport, KindReport
-from zra_async.bulk.ingest_item import CloudRecording, ConversationFields, IngestItem
-from zra_async.bulk.ingest_report import IngestReport, ItemOutcome
-from zra_async.bulk.ingest_status import IngestStatus, KnownItem, ingest_status
-from zra_async.bulk.job_report import report_of
-from zra_async.bulk.manifest import Manifest, check_manifest
-from zra_async.bulk.parquet import to_parquet
+from zra_async.bulk.crm.report import FailedRecord, ImportReport, KindReport
+from zra_async.bulk.export.folder.parquet import to_parquet
+from zra_async.bulk.export.folder.present import read_stream
+from zra_async.bulk.export.record_stream import RecordStream
+from zra_async.bulk.export.report import ExportReport, Failure, UnitCounts
+from zra_async.bulk.export.streams import ALL_STREAMS, DEFAULT_STREAMS, STREAMS, StreamSpec, calls_per_unit, select
+from zra_async.bulk.ingest.item import CloudRecording, ConversationFields, IngestItem
+from zra_async.bulk.ingest.manifest import Manifest, check_manifest
+from zra_async.bulk.ingest.report import IngestReport, ItemOutcome
+from zra_async.bulk.ingest.status import IngestStatus, KnownItem, ingest_status
 from zra_async.bulk.polling import Polling
-from zra_async.bulk.reading import read_stream
-from zra_async.bulk.records import RecordStream
-from zra_async.bulk.report import ExportReport, Failure, UnitCounts
-from zra_async.bulk.streams import ALL_STREAMS, DEFAULT_STREAMS, STREAMS, StreamSpec, calls_per_unit, select
+from zra_async.bulk.reports import report_of
 
 __all__ = [
     "ALL_STREAMS",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import anyio
 
-from zra_async.bulk.report import ExportReport
+from zra_async.bulk.export.report import ExportReport
 from zra_async.cli.board import Board
 from zra_async.cli.commands.upload import until_processed
 from zra_async.client import ZRAClient

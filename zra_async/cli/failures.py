@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from zra_async import errors
-from zra_async.bulk.job_report import report_of
+from zra_async.bulk.reports import report_of
 from zra_async.cli.exits import Exit
 from zra_async.cli.translating import in_options, possible
 from zra_async.cli.wording import clean

@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any, Literal
 
 from zra_async.api.registry import OPERATIONS
-from zra_async.bulk.crm_kinds import CHAIN, LEADS
-from zra_async.bulk.streams import STREAMS
+from zra_async.bulk.crm.kinds import CHAIN, LEADS
+from zra_async.bulk.export.streams import STREAMS
 from zra_async.cli.exits import Exit
 from zra_async.cli.probe import Probe
 from zra_async.cli.resources import LISTS, SINGLES

@@ -9,9 +9,9 @@ from typing import Any
 import click
 import msgspec
 
-from zra_async.bulk.crm_input import Input
-from zra_async.bulk.crm_kinds import DEALS
-from zra_async.bulk.crm_report import FailedRecord, ImportReport
+from zra_async.bulk.crm.input import Input
+from zra_async.bulk.crm.kinds import DEALS
+from zra_async.bulk.crm.report import FailedRecord, ImportReport
 from zra_async.cli.connection import memory
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import UsageProblem, report_shown

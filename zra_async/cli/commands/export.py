@@ -12,10 +12,10 @@ from typing import Any
 import click
 import msgspec
 
-from zra_async.bulk.account import UNITS
-from zra_async.bulk.parquet import to_parquet
-from zra_async.bulk.report import ExportReport
-from zra_async.bulk.streams import STREAMS, StreamSpec, select
+from zra_async.bulk.export.folder.layout import UNITS
+from zra_async.bulk.export.folder.parquet import to_parquet
+from zra_async.bulk.export.report import ExportReport
+from zra_async.bulk.export.streams import STREAMS, StreamSpec, select
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import GivenUp, UsageProblem, report_shown
 from zra_async.cli.frame import Frame, subcommand

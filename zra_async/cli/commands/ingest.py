@@ -8,9 +8,9 @@ from typing import Any
 import click
 import msgspec
 
-from zra_async.bulk.ingest_report import IngestReport
-from zra_async.bulk.ingest_status import IngestStatus, ingest_status
-from zra_async.bulk.manifest import Manifest, check_manifest
+from zra_async.bulk.ingest.manifest import Manifest, check_manifest
+from zra_async.bulk.ingest.report import IngestReport
+from zra_async.bulk.ingest.status import IngestStatus, ingest_status
 from zra_async.cli.connection import memory
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import UsageProblem, report_shown

@@ -1,0 +1,333 @@
+"""The ledger of an export: which units there are, what became of each, and how far the lists were read.
+
+A run is numbered. A unit is `waiting` from when it was listed until its outcome is committed, together with the byte
+offsets of what it wrote; `unit.rows_run` is the run whose lines are its present content.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+from zra_async.bulk.database import Database
+from zra_async.bulk.export.report import Failure, UnitCounts
+from zra_async.bulk.export.streams import UnitKind
+from zra_async.bulk.export.units import Listed, Outcome, Waiting
+
+KIND = 0x5A524145  #: "ZRAE"
+SCHEMA = (
+    """
+    CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+    CREATE TABLE run (
+        number INTEGER PRIMARY KEY, parameters TEXT NOT NULL, begun TEXT NOT NULL, latest TEXT NOT NULL,
+        finished TEXT);
+    CREATE TABLE listing (run INTEGER, kind TEXT, PRIMARY KEY (run, kind)) WITHOUT ROWID;
+    CREATE TABLE unit (
+        kind TEXT, id TEXT, version TEXT NOT NULL, state TEXT NOT NULL, run INTEGER NOT NULL, seen INTEGER NOT NULL,
+        rows_run INTEGER, digest BLOB, reason TEXT NOT NULL, payload BLOB,
+        PRIMARY KEY (kind, id)) WITHOUT ROWID;
+    CREATE TABLE waiting (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT NOT NULL, version TEXT NOT NULL,
+        payload BLOB NOT NULL, UNIQUE (kind, id));
+    CREATE TABLE person (id TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE segment (
+        stream TEXT, number INTEGER, run INTEGER NOT NULL, file TEXT NOT NULL, bytes INTEGER NOT NULL,
+        records INTEGER NOT NULL, sha256 TEXT, PRIMARY KEY (stream, number)) WITHOUT ROWID
+    """,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of an export."""
+
+    number: int
+    begun: datetime
+    resumed: bool
+
+
+class Writer(Protocol):
+    """Takes the lines of units inside the transaction that notes them as done."""
+
+    def write(self, connection: sqlite3.Connection, outcome: Outcome) -> None:
+        """Append the lines of a unit, or the note that it is gone."""
+        ...
+
+    def sync(self, connection: sqlite3.Connection) -> None:
+        """Bring everything to the disk, and its byte offsets into the ledger."""
+        ...
+
+
+class Ledger:
+    """The questions and notes of one run, each a transaction in the ledger's thread."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+        self.run: int = 0
+
+    async def begin(self, parameters: str, now: datetime) -> Run:
+        """Begin a run, or go on with the last one if it was not finished and had the same parameters."""
+        run = await self.database.run(lambda c: _begin(c, parameters, now))
+        self.run = run.number
+        return run
+
+    async def finish(self, now: datetime) -> None:
+        """Close the run: the next one has another number."""
+        statement = "UPDATE run SET finished = ? WHERE number = ?"
+        await self.database.run(lambda c: c.execute(statement, (now.isoformat(), self.run)))
+
+    async def setting(self, name: str) -> str | None:
+        """Read a setting of the folder."""
+        return await self.database.run(lambda c: _value(c, "SELECT value FROM setting WHERE name = ?", name))
+
+    async def set(self, name: str, value: str) -> None:
+        """Write a setting of the folder."""
+        statement = "INSERT INTO setting VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
+        await self.database.run(lambda c: c.execute(statement, (name, value)))
+
+    async def read_again(self) -> None:
+        """Let every unit count as changed."""
+        await self.database.run(lambda c: c.execute("UPDATE unit SET version = ''"))
+
+    # Lists
+
+    async def offer(self, kind: UnitKind, page: Sequence[Listed], *, unchanged_too: bool) -> int:
+        """Take over one page of a list, and return how many of its units are to be read.
+
+        Left out is what this run has read, what waits already, and, unless ``unchanged_too``, what has its old version.
+        """
+        return await self.database.run(lambda c: _offer(c, self.run, kind, page, unchanged_too))
+
+    async def listed(self, kind: UnitKind) -> bool:
+        """Whether the list of this kind was read to its end in this run."""
+        statement = "SELECT 1 FROM listing WHERE run = ? AND kind = ?"
+        return await self.database.run(lambda c: _value(c, statement, self.run, kind)) is not None
+
+    async def end_list(self, kind: UnitKind, *, complete: bool) -> int:
+        """Note that a list was read to its end.
+
+        A ``complete`` one showed all there is: what it did not show is to be read once more, which tells whether it is
+        gone. Returns how many units those are.
+        """
+        return await self.database.run(lambda c: _end_list(c, self.run, kind, complete))
+
+    async def latest(self) -> datetime | None:
+        """When the last of the units that this run has listed was processed, by the service's clock."""
+        latest = await self.database.run(lambda c: _value(c, "SELECT latest FROM run WHERE number = ?", self.run))
+        return datetime.fromisoformat(latest) if latest else None
+
+    # Units
+
+    async def take(self, kinds: Iterable[UnitKind], after: int, most: int) -> list[Waiting]:
+        """The next units to be read, of these kinds, with a greater number than ``after``."""
+        wanted = tuple(kinds)
+        statement = (
+            "SELECT seq, kind, id, version, payload FROM waiting"  # noqa: S608 (question marks only)
+            f" WHERE seq > ? AND kind IN ({','.join('?' * len(wanted))}) ORDER BY seq LIMIT ?"
+        )
+        rows = await self.database.run(lambda c: c.execute(statement, (after, *wanted, most)).fetchall())
+        return [Waiting(*row) for row in rows]
+
+    async def waiting(self) -> dict[UnitKind, int]:
+        """How many units are to be read, by kind."""
+        statement = "SELECT kind, count(*) FROM waiting GROUP BY kind"
+        return dict(await self.database.run(lambda c: c.execute(statement).fetchall()))
+
+    async def commit(self, outcomes: Sequence[Outcome], writer: Writer | None) -> None:
+        """Write a group of units and note what became of them: all of it, or nothing."""
+        await self.database.run(lambda c: _commit(c, self.run, outcomes, writer))
+
+    async def people(self, after: str, most: int) -> list[str]:
+        """The ids of users that units have named, in order."""
+        statement = "SELECT id FROM person WHERE id > ? ORDER BY id LIMIT ?"
+        return [row[0] for row in await self.database.run(lambda c: c.execute(statement, (after, most)).fetchall())]
+
+    # Report
+
+    async def counts(self) -> dict[UnitKind, UnitCounts]:
+        """What became of the units of this run, by kind; in processing and failed are all that are so now."""
+        return await self.database.run(lambda c: _counts(c, self.run))
+
+    async def failures(self, most: int) -> tuple[Failure, ...]:
+        """Units that failed."""
+        return await self.database.run(lambda c: tuple(failures(c, most)))
+
+
+def failures(connection: sqlite3.Connection, most: int = -1) -> Iterable[Failure]:
+    """Every unit that could not be read when it was last tried."""
+    statement = "SELECT kind, id, reason FROM unit WHERE state = 'failed' ORDER BY kind, id LIMIT ?"
+    return (Failure(kind=kind, id=unit, reason=reason) for kind, unit, reason in connection.execute(statement, (most,)))
+
+
+def _value(connection: sqlite3.Connection, statement: str, *values: object) -> str | None:
+    row = connection.execute(statement, values).fetchone()
+    return None if row is None else row[0]
+
+
+def _begin(connection: sqlite3.Connection, parameters: str, now: datetime) -> Run:
+    last = connection.execute("SELECT number, parameters, begun, finished FROM run ORDER BY number DESC").fetchone()
+    if last is not None and last[3] is None and last[1] == parameters:
+        _wait_again(connection, "failed")
+        return Run(last[0], datetime.fromisoformat(last[2]), resumed=True)
+    number = last[0] + 1 if last else 1
+    begun = now.astimezone(UTC).replace(microsecond=0)
+    connection.execute("INSERT INTO run VALUES (?, ?, ?, '', NULL)", (number, parameters, begun.isoformat()))
+    # What another run has left waiting is listed again, since that run did not move the watermark. What failed may not
+    # be, so it is read again. What was listed as in processing will be, once it is ready: here only its existence is
+    # asked for.
+    connection.execute("DELETE FROM waiting")
+    _wait_again(connection, "failed")
+    _wait_again(connection, "processing")
+    return Run(number, begun, resumed=False)
+
+
+def _wait_again(connection: sqlite3.Connection, state: str) -> None:
+    connection.execute(
+        "INSERT INTO waiting (kind, id, version, payload) SELECT kind, id, version, coalesce(payload, x'') FROM unit"
+        " WHERE state = ? ON CONFLICT DO NOTHING",
+        (state,),
+    )
+
+
+def _offer(
+    connection: sqlite3.Connection, run: int, kind: UnitKind, page: Sequence[Listed], unchanged_too: bool
+) -> int:
+    added = 0
+    latest = max((unit.at for unit in page), default="")
+    connection.execute("UPDATE run SET latest = max(latest, ?) WHERE number = ?", (latest, run))
+    for unit in page:
+        known = connection.execute(
+            "SELECT version, state, run FROM unit WHERE kind = ? AND id = ?", (kind, unit.id)
+        ).fetchone()
+        if known is not None:
+            version, state, last_run = known
+            connection.execute("UPDATE unit SET seen = ? WHERE kind = ? AND id = ?", (run, kind, unit.id))
+            if last_run == run and state in ("done", "deleted"):
+                continue
+            if state == "done" and version == unit.version and not unchanged_too:
+                continue
+        if unit.processing:
+            _note(connection, run, Waiting(0, kind, unit.id, "", b""), "processing")
+            continue
+        # what waits in an older version was left by a failure: it is to be read as it is listed now
+        added -= connection.execute(
+            "DELETE FROM waiting WHERE kind = ? AND id = ? AND (payload = x'' OR version != ?)",
+            (kind, unit.id, unit.version),
+        ).rowcount
+        added += connection.execute(
+            "INSERT INTO waiting (kind, id, version, payload) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (kind, unit.id, unit.version, unit.payload),
+        ).rowcount
+    return added
+
+
+def _end_list(connection: sqlite3.Connection, run: int, kind: UnitKind, complete: bool) -> int:
+    connection.execute("INSERT OR IGNORE INTO listing VALUES (?, ?)", (run, kind))
+    if not complete:
+        return 0
+    return connection.execute(
+        "INSERT INTO waiting (kind, id, version, payload) SELECT kind, id, version, x'' FROM unit"
+        " WHERE kind = ? AND seen < ? AND run < ? AND state != 'deleted' AND true ON CONFLICT DO NOTHING",
+        (kind, run, run),
+    ).rowcount
+
+
+def _commit(connection: sqlite3.Connection, run: int, outcomes: Sequence[Outcome], writer: Writer | None) -> None:
+    for outcome in outcomes:
+        unit = outcome.unit
+        connection.execute("DELETE FROM waiting WHERE seq = ?", (unit.seq,))
+        connection.executemany("INSERT OR IGNORE INTO person VALUES (?)", ((p,) for p in outcome.people))
+        match outcome.state:
+            case "done":
+                _done(connection, run, outcome, writer)
+            case "kept":
+                _kept(connection, unit)
+            case "failed":
+                _note(connection, run, unit, outcome.state, reason=outcome.reason)
+            case "processing":
+                # with its row: its list may not show it again when it is ready
+                _note(connection, run, unit, outcome.state)
+            case "deleted":
+                _deleted(connection, run, outcome, writer)
+    if writer is not None:
+        writer.sync(connection)
+
+
+def _done(connection: sqlite3.Connection, run: int, outcome: Outcome, writer: Writer | None) -> None:
+    unit = outcome.unit
+    known = connection.execute(
+        "SELECT rows_run, digest FROM unit WHERE kind = ? AND id = ?", (unit.kind, unit.id)
+    ).fetchone()
+    rows_run = run
+    digest = _digest(outcome)
+    if known is not None and known[0] is not None and _digest(outcome, restamp=(run, known[0])) == known[1]:
+        rows_run, digest = known  # nothing in it has changed but the run
+    elif writer is not None:
+        writer.write(connection, outcome)
+    connection.execute(
+        "INSERT OR REPLACE INTO unit VALUES (?, ?, ?, 'done', ?, ?, ?, ?, '', NULL)",
+        (unit.kind, unit.id, unit.version, run, run, rows_run, digest),
+    )
+
+
+def _kept(connection: sqlite3.Connection, unit: Waiting) -> None:
+    """Note that a unit exists: where an earlier look at it had failed, it is again what it was before."""
+    connection.execute(
+        "UPDATE unit SET state = iif(rows_run IS NULL, 'processing', 'done'), reason = ''"
+        " WHERE kind = ? AND id = ? AND state = 'failed'",
+        (unit.kind, unit.id),
+    )
+
+
+def _deleted(connection: sqlite3.Connection, run: int, outcome: Outcome, writer: Writer | None) -> None:
+    unit = outcome.unit
+    key = (unit.kind, unit.id)
+    had_rows = _value(connection, "SELECT rows_run FROM unit WHERE kind = ? AND id = ?", *key) is not None
+    if had_rows and writer is not None:
+        writer.write(connection, outcome)
+    _note(connection, run, unit._replace(version="", payload=b""), outcome.state)
+    connection.execute("UPDATE unit SET rows_run = NULL, digest = NULL WHERE kind = ? AND id = ?", key)
+
+
+def _note(connection: sqlite3.Connection, run: int, unit: Waiting, state: str, *, reason: str = "") -> None:
+    """Note a state that leaves the content of a unit as it was, if there was any."""
+    connection.execute(
+        "INSERT INTO unit VALUES (?, ?, ?, ?, ?, ?, NULL, NULL, ?, ?) ON CONFLICT DO UPDATE SET"
+        " version = excluded.version, state = excluded.state, run = excluded.run, seen = excluded.seen,"
+        " reason = excluded.reason, payload = excluded.payload",
+        (unit.kind, unit.id, unit.version, state, run, run, reason, unit.payload or None),
+    )
+
+
+def _digest(outcome: Outcome, *, restamp: tuple[int, int] | None = None) -> bytes:
+    """A fingerprint of the lines of a unit, as they are or as another run would have written them."""
+    content = hashlib.sha256()
+    for part in outcome.parts:
+        lines = part.lines
+        if restamp is not None:
+            # a quotation mark inside a text is escaped, so this is the last column and nothing else
+            old, new = (b',"_run":%d}\n' % run for run in restamp)
+            lines = lines.replace(old, new)
+        content.update(b"%s %d\n" % (part.stream.encode(), len(lines)))
+        content.update(lines)
+    return content.digest()
+
+
+def _counts(connection: sqlite3.Connection, run: int) -> dict[UnitKind, UnitCounts]:
+    rows = connection.execute(
+        "SELECT kind, sum(run = :run AND state = 'done'), sum(run = :run AND state = 'done' AND rows_run < :run),"
+        " sum(run < :run AND seen = :run AND state = 'done'), sum(run = :run AND state = 'deleted'),"
+        " sum(state = 'processing'), sum(state = 'failed')"
+        " FROM unit WHERE run = :run OR seen = :run OR state IN ('processing', 'failed') GROUP BY kind",
+        {"run": run},
+    )
+    return {
+        kind: UnitCounts(
+            done=done, unchanged=same, skipped=skipped, deleted=gone, in_processing=processing, failed=failed
+        )
+        for kind, done, same, skipped, gone, processing, failed in rows
+    }

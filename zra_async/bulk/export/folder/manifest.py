@@ -1,0 +1,79 @@
+"""``manifest.json`` and ``failed.jsonl``: what a folder holds, written whole at the end of every run."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from zra_async.bulk.export.folder.layout import FAILED, MANIFEST, UNITS
+from zra_async.bulk.export.folder.ledger import failures
+from zra_async.bulk.export.report import ExportReport
+from zra_async.bulk.export.rows.schema import columns
+from zra_async.bulk.export.windows import Covered
+from zra_async.bulk.seal import identity
+from zra_async.osfiles.replace import replace_file
+
+VERSION = 1
+
+_encode = msgspec.json.Encoder().encode
+
+
+def write(
+    connection: sqlite3.Connection,
+    folder: Path,
+    streams: Sequence[str],
+    report: ExportReport,
+    covered: Covered | None,
+    finished: datetime,
+) -> None:
+    """Write both files. Runs in the ledger's thread."""
+    known = identity(connection)
+    content = {
+        "format": "zra-export",
+        "version": VERSION,
+        "ledger": known[0] if known else "",
+        "run": report.run,
+        "finished": finished,
+        "partial": report.partial,
+        "watermark": covered.until if covered else None,
+        "covers_from": covered.since if covered else None,
+        "dropped_fields": dict(report.dropped_fields),
+        "units": {kind: asdict(counts) for kind, counts in report.units.items()},
+        "streams": {stream: _stream(connection, stream) for stream in (*streams, UNITS)},
+    }
+    replace_file(folder / FAILED, _failed_lines(connection))
+    replace_file(folder / MANIFEST, [msgspec.json.format(_encode(content), indent=1), b"\n"])
+
+
+def records_of_run(connection: sqlite3.Connection, run: int) -> Mapping[str, int]:
+    """How many lines a run has written, by stream."""
+    rows: Iterable[tuple[str, int]] = connection.execute(
+        "SELECT stream, sum(records) FROM segment WHERE run = ? GROUP BY stream", (run,)
+    )
+    return dict(rows)
+
+
+def _stream(connection: sqlite3.Connection, stream: str) -> dict[str, Any]:
+    rows = connection.execute(
+        "SELECT file, run, records, bytes, sha256 FROM segment WHERE stream = ? ORDER BY number", (stream,)
+    )
+    segments = [
+        {"file": file, "run": run, "records": records, "bytes": size, "sha256": digest}
+        for file, run, records, size, digest in rows
+    ]
+    return {
+        "records": sum(segment["records"] for segment in segments),
+        "columns": columns(stream),
+        "segments": segments,
+    }
+
+
+def _failed_lines(connection: sqlite3.Connection) -> Iterator[bytes]:
+    for failure in failures(connection):
+        yield _encode({"kind": failure.kind, "id": failure.id, "reason": failure.reason}) + b"\n"

@@ -1,0 +1,58 @@
+"""What a run has cost, and the report that tells it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from zra_async.bulk.export.folder.ledger import Ledger, Run
+from zra_async.bulk.export.plan import Plan
+from zra_async.bulk.export.report import ExportReport, UnitCounts
+from zra_async.bulk.export.sources.account import Calls
+from zra_async.bulk.export.streams import UnitKind
+from zra_async.bulk.export.windows import Covered
+from zra_async.client import ZRAClient
+
+#: failures that a report names
+_FAILURES = 100
+
+
+class Measure:
+    """Counts from its beginning: seconds, calls, and 429 answers."""
+
+    def __init__(self, zra: ZRAClient) -> None:
+        self.calls: Calls = Calls(zra)
+        self._zra = zra
+        self._started = time.monotonic()
+        self._refused_before = self._refused()
+
+    async def report(
+        self,
+        ledger: Ledger,
+        run: Run,
+        plan: Plan,
+        *,
+        folder: Path | None,
+        records: Mapping[str, int],
+        covered: Covered | None,
+    ) -> ExportReport:
+        """Report a run that is over."""
+        units: dict[UnitKind, UnitCounts] = {spec.unit: UnitCounts() for spec in plan.specs}
+        units.update(await ledger.counts())
+        return ExportReport(
+            folder=folder,
+            run=run.number,
+            resumed=run.resumed,
+            units=units,
+            records=records,
+            failures=await ledger.failures(_FAILURES),
+            calls={label.value: calls for label, calls in self.calls.counts.items()},
+            refused=self._refused() - self._refused_before,
+            seconds=time.monotonic() - self._started,
+            watermark=covered.until if covered else None,
+            dropped_fields=self.calls.zra.dropped_fields,
+        )
+
+    def _refused(self) -> int:
+        return sum(state.refused for state in self._zra.limits.snapshot().values())

@@ -1,0 +1,94 @@
+"""What an export is asked for, checked, and the sources that follow from it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from zra_async.api.arguments import build_period
+from zra_async.bulk.export.folder.ledger import Ledger
+from zra_async.bulk.export.sources.account import Calls, Deals, Simple, Source, Teams, Users
+from zra_async.bulk.export.sources.conversations import Conversations
+from zra_async.bulk.export.streams import STREAMS, StreamSpec, select
+from zra_async.bulk.export.windows import Window
+from zra_async.core.limits import LimitState
+from zra_async.core.operation import Label
+from zra_async.errors import InvalidArgument
+
+_FEWEST, _MOST = 4, 64
+_PEOPLE = "playlists"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """One export as it was asked for."""
+
+    specs: tuple[StreamSpec, ...]
+    asked: Window
+    incremental: bool
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """The names of the streams."""
+        return tuple(spec.name for spec in self.specs)
+
+    @property
+    def parameters(self) -> str:
+        """What must be the same for a run to be gone on with."""
+        return msgspec.json.encode(
+            {
+                "streams": self.streams,
+                "since": self.asked.since,
+                "until": self.asked.until,
+                "incremental": self.incremental,
+            }
+        ).decode()
+
+
+def plan(
+    streams: str | Iterable[str] | None, since: datetime | None, until: datetime | None, *, incremental: bool
+) -> Plan:
+    """Check what an export is asked for. Raises `InvalidArgument`."""
+    build_period(since, until)
+    window = Window(*(time and time.astimezone(UTC).replace(microsecond=0) for time in (since, until)))
+    return Plan(specs=select(streams), asked=window, incremental=incremental)
+
+
+def workers(concurrency: int | None, limits: Mapping[Label, LimitState]) -> int:
+    """How many units to read at once: enough to have a second's worth of calls under way."""
+    if concurrency is not None:
+        if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise InvalidArgument(f"concurrency must be a whole number of at least 1, not {concurrency!r}")
+        return concurrency
+    states = [limits[label] for label in (Label.LIGHT, Label.MEDIUM) if label in limits]
+    return min(_MOST, max(_FEWEST, math.ceil(sum(state.limit / state.period for state in states))))
+
+
+def stages(plan: Plan, calls: Calls, ledger: Ledger, window: Window, recordings: Path | None) -> list[list[Source]]:
+    """The sources of an export. Those of one stage are read together; a stage begins when the one before is done."""
+    streams = plan.streams
+    units = {spec.unit for spec in plan.specs}
+    first: list[Source] = []
+    if "team" in units or _PEOPLE in streams:
+        first.append(Teams(calls, streams))
+    if "indicator" in units:
+        first.append(_simple(calls, "indicators"))
+    if "meeting" in units:
+        first.append(_simple(calls, "scheduled_meetings"))
+    if "deal" in units:
+        first.append(Deals(calls, streams, unchanged_too=not plan.incremental))
+    if "conversation" in units:
+        first.append(Conversations(calls, streams, window, unchanged_too=not plan.incremental, recordings=recordings))
+    return [first, [Users(calls, ledger)]] if _PEOPLE in streams else [first]
+
+
+def _simple(calls: Calls, stream: str) -> Simple:
+    (operation,) = STREAMS[stream].lists
+    if stream == "indicators":
+        return Simple(calls, stream, operation, lambda zra: zra.indicators.list())
+    return Simple(calls, stream, operation, lambda zra: zra.meetings.list())

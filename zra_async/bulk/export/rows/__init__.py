@@ -1,0 +1,1 @@
+"""The rows of an export: what one line of each stream holds."""

@@ -1,0 +1,303 @@
+"""Where the units of an export come from: how they are listed, and how one of them is read."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import aclosing, suppress
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
+
+import msgspec
+
+from zra_async import errors
+from zra_async.api import deals as api_deals
+from zra_async.api import playlists as api_playlists
+from zra_async.api import team_people
+from zra_async.api import teams as api_teams
+from zra_async.api.deal_models import Deal, DealDetail
+from zra_async.api.team_models import Team
+from zra_async.bulk.export.folder.ledger import Ledger
+from zra_async.bulk.export.rows import account as account_rows
+from zra_async.bulk.export.streams import STREAMS, UnitKind
+from zra_async.bulk.export.units import Listed, Waiting, id_of
+from zra_async.client import ZRAClient
+from zra_async.core.limits import Lane
+from zra_async.core.operation import Label, ListOperation, Operation
+from zra_async.core.pages import Page, Pages
+
+T = TypeVar("T")
+#: a list inside a unit whose page token expires is begun anew so many times
+_RESTARTS = 3
+_PEOPLE_AT_ONCE = 300
+_encode = msgspec.json.Encoder().encode
+
+
+class Gone(Exception):
+    """A unit was listed and is not there any more."""
+
+
+class NotReady(Exception):
+    """A unit is still in processing."""
+
+
+def means_gone(problem: errors.NotFound) -> bool:
+    """Whether a 404 says that the thing does not exist; code 0 says that the path does not, which tells nothing."""
+    return problem.code != 0
+
+
+async def confirm_gone(problem: errors.NotFound, whole: Awaitable[Any]) -> NoReturn:
+    """Find out what a 404 on a part of something means: raises `Gone` if all of it is gone, ``problem`` otherwise."""
+    try:
+        await whole
+    except errors.NotFound as other:
+        if means_gone(other):
+            raise Gone from None
+    raise problem
+
+
+class Reading(NamedTuple):
+    """What was read of a unit, by stream, and the users that it names."""
+
+    rows: Mapping[str, Sequence[msgspec.Struct]]
+    people: Sequence[str] = ()
+
+
+class Source(Protocol):
+    """The units of one kind."""
+
+    kind: UnitKind
+    #: whether units are read although their version has not changed, since it does not tell
+    unchanged_too: bool
+    #: whether the list shows all there is, so that what it does not show is gone
+    complete: bool
+
+    def pages(self) -> AsyncGenerator[Sequence[Listed]]:
+        """List the units, page by page; may be begun anew."""
+        ...
+
+    async def read(self, unit: Waiting, run: int) -> Reading | None:
+        """Read a unit for the lines of a run; None for one that exists, where nothing else was asked.
+
+        Raises `Gone` and `NotReady`.
+        """
+        ...
+
+
+class Calls:
+    """A view of a client that makes the calls of an export, and counts them."""
+
+    def __init__(self, zra: ZRAClient) -> None:
+        self.zra: ZRAClient = zra.with_options(lane=Lane.BULK, deadline=None)
+        self.counts: Counter[Label] = Counter()
+
+    async def one(self, operation: Operation[Any], answer: Awaitable[T]) -> T:
+        """Make one call."""
+        self.counts[operation.label] += 1
+        return await answer
+
+    async def pages(self, operation: Operation[Any], pages: Pages[T]) -> AsyncGenerator[Page[T]]:
+        """Read a list page by page."""
+        async with aclosing(pages.pages()) as found:
+            async for page in found:
+                self.counts[operation.label] += 1
+                yield page
+
+    async def all(
+        self,
+        operation: ListOperation[Any, T],
+        path: Mapping[str, str] | None = None,
+        query: Mapping[str, object] | None = None,
+    ) -> Sequence[T]:
+        """Read a short list to its end, from the beginning again if its page token expires meanwhile."""
+        for _ in range(_RESTARTS):
+            with suppress(errors.PageTokenExpired):
+                return await self._all(operation, path, query)
+        return await self._all(operation, path, query)
+
+    async def _all(
+        self, operation: ListOperation[Any, T], path: Mapping[str, str] | None, query: Mapping[str, object] | None
+    ) -> Sequence[T]:
+        # nearly always there is one page: it is asked for without the machinery for more
+        first = await self.zra.call(
+            operation, path=path, query={**(query or {}), "page_size": operation.usual_page_size}
+        )
+        self.counts[operation.label] += 1
+        items, token = operation.items(first), first.next_page_token
+        if not token:
+            return items
+        more = self.zra.list(operation, path=path, query=query, cursor=token)
+        return [*items, *[item async for page in self.pages(operation, more) for item in page.items]]
+
+
+def version_of(payload: bytes) -> str:
+    """A version for a unit whose list does not give one: it changes when its row does."""
+    return hashlib.blake2b(payload, digest_size=12).hexdigest()
+
+
+class Simple:
+    """Units that are rows of a list and nothing more, such as indicators."""
+
+    unchanged_too = False
+    complete = True
+
+    def __init__(
+        self, calls: Calls, stream: str, operation: Operation[Any], begin: Callable[[ZRAClient], Pages[Any]]
+    ) -> None:
+        spec = STREAMS[stream]
+        self.kind: UnitKind = spec.unit
+        self._calls = calls
+        self._stream = stream
+        self._key = spec.key
+        self._operation = operation
+        self._begin = begin
+        self._decoder = msgspec.json.Decoder(spec.row)
+
+    async def pages(self) -> AsyncGenerator[Sequence[Listed]]:
+        """List them."""
+        async for page in self._calls.pages(self._operation, self._begin(self._calls.zra)):
+            yield [self._listed(item) for item in page.items]
+
+    async def read(self, unit: Waiting, run: int) -> Reading | None:
+        """The list has told everything."""
+        if not unit.payload:
+            raise Gone
+        return Reading({self._stream: [msgspec.structs.replace(self._decoder.decode(unit.payload), run=run)]})
+
+    def _listed(self, item: msgspec.Struct) -> Listed:
+        payload = _encode(item)
+        return Listed(id_of(msgspec.to_builtins(item), self._key), version_of(payload), payload)
+
+
+class Deals:
+    """The deals."""
+
+    kind: UnitKind = "deal"
+    complete = True
+
+    def __init__(self, calls: Calls, streams: Collection[str], *, unchanged_too: bool) -> None:
+        self.unchanged_too = unchanged_too
+        self._calls = calls
+        self._streams = streams
+        self._decoder = msgspec.json.Decoder(Deal)
+
+    async def pages(self) -> AsyncGenerator[Sequence[Listed]]:
+        """List them."""
+        async for page in self._calls.pages(api_deals.LIST, self._calls.zra.deals.list()):
+            payloads = [(deal.deal_id, _encode(deal)) for deal in page.items]
+            yield [Listed(deal_id, version_of(payload), payload) for deal_id, payload in payloads]
+
+    async def read(self, unit: Waiting, run: int) -> Reading | None:
+        """Read the detail of a deal, and its activities if they are wanted."""
+        detail = await self._detail(unit.id)
+        if not unit.payload:
+            return None
+        listed = self._decoder.decode(unit.payload)
+        found: dict[str, Sequence[msgspec.Struct]] = {"deals": [account_rows.deal_row(listed, detail, run)]}
+        if "deal_activities" in self._streams:
+            try:
+                items = await self._calls.all(api_deals.ACTIVITIES, {"deal_id": unit.id})
+            except errors.NotFound as problem:
+                await confirm_gone(problem, self._detail(unit.id))
+            found["deal_activities"] = account_rows.deal_activity_rows(unit.id, items, run)
+        return Reading(found, [listed.owner_id] if listed.owner_id else ())
+
+    async def _detail(self, deal_id: str) -> DealDetail:
+        try:
+            return await self._calls.one(api_deals.GET, self._calls.zra.deals.get(deal_id))
+        except errors.NotFound as problem:
+            if means_gone(problem):
+                raise Gone from None
+            raise
+
+
+class _ListedTeam(msgspec.Struct, frozen=True):
+    team: Team
+    parent_team_id: str | None
+
+
+class Teams:
+    """The teams. Whether their people have changed is not in the list, so they are read in every run."""
+
+    kind: UnitKind = "team"
+    unchanged_too = True
+    complete = True
+
+    def __init__(self, calls: Calls, streams: Collection[str]) -> None:
+        self._calls = calls
+        everybody = "playlists" in streams  # their owners have to be found
+        self._members = everybody or "team_members" in streams
+        self._managers = everybody or "team_managers" in streams
+        self._decoder = msgspec.json.Decoder(_ListedTeam)
+
+    async def pages(self) -> AsyncGenerator[Sequence[Listed]]:
+        """Walk the hierarchy from its roots; an account has few teams."""
+        found: dict[str, _ListedTeam] = {}
+        parents: deque[str | None] = deque([None])
+        asked: set[str | None] = set()
+        while parents:
+            parent = parents.popleft()
+            if parent in asked:
+                continue
+            asked.add(parent)
+            for team in await self._calls.all(api_teams.LIST, query={"parent_team_id": parent}):
+                if parent is not None or team.team_id not in found:
+                    found[team.team_id] = _ListedTeam(team, parent)
+                if not team.leaf:
+                    parents.append(team.team_id)
+        payloads = [(team_id, _encode(team)) for team_id, team in found.items()]
+        yield [Listed(team_id, version_of(payload), payload) for team_id, payload in payloads]
+
+    async def read(self, unit: Waiting, run: int) -> Reading | None:
+        """Read the people of a team."""
+        if not unit.payload:
+            raise Gone
+        listed, team = self._decoder.decode(unit.payload), {"team_id": unit.id}
+        found: dict[str, Sequence[msgspec.Struct]] = {
+            "teams": [account_rows.team_row(listed.team, listed.parent_team_id, run)]
+        }
+        people: list[str] = []
+        try:
+            if self._members:
+                members = await self._calls.all(team_people.LIST_MEMBERS, team)
+                found["team_members"] = account_rows.team_user_rows(unit.id, members, run)
+                people += [user.user_id for user in members]
+            if self._managers:
+                managers = await self._calls.all(team_people.LIST_MANAGERS, team)
+                found["team_managers"] = account_rows.team_user_rows(unit.id, managers, run)
+                people += [user.user_id for user in managers]
+        except errors.NotFound as problem:
+            await confirm_gone(problem, self._calls.one(api_teams.GET, self._calls.zra.teams.get(unit.id)))
+        return Reading(found, people)
+
+
+class Users:
+    """The users that the other units have named, and those without a team, for their playlists."""
+
+    kind: UnitKind = "user"
+    unchanged_too = True
+    complete = False
+
+    def __init__(self, calls: Calls, ledger: Ledger) -> None:
+        self._calls = calls
+        self._ledger = ledger
+
+    async def pages(self) -> AsyncGenerator[Sequence[Listed]]:
+        """List everybody who is known."""
+        after = ""
+        while known := await self._ledger.people(after, _PEOPLE_AT_ONCE):
+            yield [Listed(user_id, "", b"{}") for user_id in known]
+            after = known[-1]
+        everybody = self._calls.zra.teams.unassigned_users()
+        async for page in self._calls.pages(api_teams.UNASSIGNED_USERS, everybody):
+            yield [Listed(user.user_id, "", b"{}") for user in page.items]
+
+    async def read(self, unit: Waiting, run: int) -> Reading | None:
+        """Read the playlists of a user."""
+        try:
+            playlists = await self._calls.all(api_playlists.LIST, {"user_id": unit.id})
+        except errors.NotFound as problem:
+            if means_gone(problem):
+                raise Gone from None
+            raise
+        return Reading({"playlists": account_rows.playlist_rows(unit.id, playlists, run)})

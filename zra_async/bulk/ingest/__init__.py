@@ -1,0 +1,1 @@
+"""The ingest of recordings: items that become conversations, each exactly once."""

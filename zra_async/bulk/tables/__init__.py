@@ -1,0 +1,1 @@
+"""Tables as other programs write them: files of records in CSV and JSON lines, and what their cells mean."""
