@@ -19,7 +19,7 @@ IDS = [str(path.relative_to(PACKAGE)) for path in MODULES]
 #: whatever somebody has to read, be it shipped or not
 WRITTEN = sorted(path for folder in ("zra_async", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
 
-CLIENT = {"client", "session", "namespaces", "api", "core", "osfiles", "config", "errors"}
+CLIENT = {"client", "caller", "session", "api", "core", "osfiles", "config", "errors"}
 #: what each part may import of the others; every arrow points down
 MAY_IMPORT = {
     "osfiles": {"osfiles", "errors"},
@@ -27,8 +27,8 @@ MAY_IMPORT = {
     "api": {"api", "core", "errors"},
     "config": {"core", "errors"},
     "session": {"core", "config", "errors"},
-    "namespaces": {"api"},
-    "client": {"session", "namespaces", "api", "core", "config", "osfiles", "errors"},
+    "caller": {"session", "api", "core", "config", "errors"},
+    "client": {"caller", "session", "api", "core", "config", "osfiles", "errors"},
     "files": {"files", *CLIENT},
     "bulk": {"bulk", "files", *CLIENT},
     "cli": {"cli", "bulk", "files", "sandbox", *CLIENT},

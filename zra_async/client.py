@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import copy
 import functools
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
-import msgspec
-
-from zra_async import errors
-from zra_async.config import ClientConfig, ClientOptions, check_seconds, checked_lane, settings_from_env
-from zra_async.core import wire
+from zra_async.caller import OperationCaller
+from zra_async.config import ClientConfig, ClientOptions, settings_from_env
 from zra_async.core.auth import Auth
-from zra_async.core.clock import ServiceClock
-from zra_async.core.decoding import Decoded
-from zra_async.core.dropped import DroppedFields
 from zra_async.core.events import JobProgress
-from zra_async.core.limits import Lane, RateLimiter
-from zra_async.core.operation import ListOperation, Operation
-from zra_async.core.pages import Page, Pages
 from zra_async.core.pipeline import CallOptions
-from zra_async.namespaces import Legacy, Namespaces
 from zra_async.osfiles.paths import StrPath
 from zra_async.session import Session
 
 if TYPE_CHECKING:
+    from zra_async.api.comments import Comments
+    from zra_async.api.deals import Deals
+    from zra_async.api.indicators import Indicators
+    from zra_async.api.meetings import Meetings
+    from zra_async.api.operations import Operations
+    from zra_async.api.playlists import Playlists
+    from zra_async.api.teams import Teams
     from zra_async.bulk.crm.namespace import Crm as Imports
     from zra_async.bulk.export.record_stream import RecordStream
     from zra_async.bulk.export.report import ExportReport
@@ -37,12 +33,8 @@ if TYPE_CHECKING:
     from zra_async.files.recordings import Conversations as Recordings
     from zra_async.files.uploads import Files as Uploads
 
-R = TypeVar("R")
-T = TypeVar("T")
-_KEEP: Any = object()
 
-
-class ZRAClient(Namespaces):
+class ZRAClient(OperationCaller):
     """The client of one account: open it once, share it between all tasks of the event loop.
 
         async with ZRAClient(ServerToServer(account_id, client_id, client_secret), plan="business") as zra:
@@ -54,10 +46,8 @@ class ZRAClient(Namespaces):
 
     def __init__(self, auth: Auth, **options: Unpack[ClientOptions]) -> None:
         config = ClientConfig(**options)
-        self._session = Session(auth, config)
-        self._options = CallOptions(timeout=config.timeout, deadline=config.deadline, lane=config.lane)
-        self._dropped = DroppedFields()
-        super().__init__(self, legacy=False)
+        call_options = CallOptions(timeout=config.timeout, deadline=config.deadline, lane=config.lane)
+        super().__init__(Session(auth, config), call_options)
 
     @classmethod
     def from_env(cls, **options: Unpack[ClientOptions]) -> Self:
@@ -84,81 +74,81 @@ class ZRAClient(Namespaces):
         """Close the client: its tasks end, its connections close, and every later call raises `ClientNotOpen`."""
         await self._session.close()
 
-    def with_options(
-        self,
-        *,
-        timeout: float | None = _KEEP,
-        deadline: float | None = _KEEP,
-        lane: Lane = _KEEP,
-    ) -> Self:
-        """Return a view of this client with other bounds, in seconds, or another lane.
+    @property
+    def conversations(self) -> Recordings:
+        """Conversations, their content and their recordings."""
+        return self._conversations
 
-        It opens and closes with this one. The view of a subclass has the attributes of its original.
-        """
-        changes: dict[str, Any] = {"timeout": timeout, "deadline": deadline, "lane": lane}
-        changes = {name: value for name, value in changes.items() if value is not _KEEP}
-        for name in ("timeout", "deadline"):
-            check_seconds(name, changes.get(name))
-        if "lane" in changes:
-            changes["lane"] = checked_lane(lane)
-        view = copy.copy(self)
-        for kind in type(self).__mro__:
-            for name, value in vars(kind).items():
-                if isinstance(value, functools.cached_property):
-                    vars(view).pop(name, None)  # it would call through the original
-        view._options = msgspec.structs.replace(self._options, **changes)
-        view._dropped = DroppedFields(self._dropped)
-        Namespaces.__init__(view, view, legacy=False)
-        return view
+    @property
+    def comments(self) -> Comments:
+        """The comments of conversations."""
+        return self._operations.comments
+
+    @property
+    def playlists(self) -> Playlists:
+        """The playlists of users."""
+        return self._operations.playlists
+
+    @property
+    def indicators(self) -> Indicators:
+        """The account's indicator settings."""
+        return self._operations.indicators
+
+    @property
+    def meetings(self) -> Meetings:
+        """The scheduled meetings."""
+        return self._operations.meetings
+
+    @property
+    def deals(self) -> Deals:
+        """The deals and their activities."""
+        return self._operations.deals
+
+    @property
+    def crm(self) -> Imports:
+        """A CRM connected through the API, and imports of any size into it."""
+        return self._crm
+
+    @property
+    def teams(self) -> Teams:
+        """Teams, their members and managers, and their access."""
+        return self._operations.teams
+
+    @property
+    def files(self) -> Uploads:
+        """Uploads of files of any size, and the single requests that they consist of."""
+        return self._files
 
     @functools.cached_property
-    def conversations(self) -> Recordings:
-        """Conversations, what they hold, and their recordings."""
+    def legacy(self) -> Operations:
+        """The deprecated ``/iq`` operations, with the same methods and a DeprecationWarning."""
+        from zra_async.api.operations import Operations
+
+        return Operations(self, legacy=True)
+
+    @functools.cached_property
+    def _operations(self) -> Operations:
+        from zra_async.api.operations import Operations
+
+        return Operations(self)
+
+    @functools.cached_property
+    def _conversations(self) -> Recordings:
         from zra_async.files.recordings import Conversations as Recordings
 
         return Recordings(self, self._session)
 
     @functools.cached_property
-    def files(self) -> Uploads:
-        """Files on their way to the service: whole ones of any size, and the raw operations."""
-        from zra_async.files.uploads import Files as Uploads  # builds on this module, and costs an import
+    def _files(self) -> Uploads:
+        from zra_async.files.uploads import Files as Uploads
 
         return Uploads(self, self._session, self._options)
 
     @functools.cached_property
-    def crm(self) -> Imports:
-        """A CRM connected through the API, and whole imports into it."""
-        from zra_async.bulk.crm.namespace import Crm as Imports  # builds on this module, and costs an import
+    def _crm(self) -> Imports:
+        from zra_async.bulk.crm.namespace import Crm as Imports
 
         return Imports(self, self._session.observe)
-
-    @functools.cached_property
-    def legacy(self) -> Legacy:
-        """The deprecated ``/iq`` operations."""
-        return Legacy(self)
-
-    @property
-    def limits(self) -> RateLimiter:
-        """The rate limits of this client; ``limits.snapshot()`` tells where each label stands."""
-        return self._session.limits
-
-    @property
-    def clock(self) -> ServiceClock:
-        """The service's clock as its answers tell it; the clock of this machine may differ from it."""
-        return self._session.clock
-
-    async def service_time(self) -> datetime:
-        """Return the service's time, and ask the API host for it where no answer has told it yet."""
-        return await self._session.service_time()
-
-    @property
-    def dropped_fields(self) -> Mapping[str, int]:
-        """How many fields of answers could not be read and have their default, by operation.
-
-        A list tells which they are in `Page.dropped`, and the observer hears of each answer in `FieldsDropped`. A view
-        made by `with_options` counts for itself, and for the client that it belongs to.
-        """
-        return self._dropped.counts
 
     async def export(
         self,
@@ -287,119 +277,5 @@ class ZRAClient(Namespaces):
         single_limit = self._session.config.transfers.single_upload_limit
         return await ingest(self, items, plan, both(self._session.observe, on_event), single_limit)
 
-    async def call(
-        self,
-        operation: Operation[R] | str,
-        *,
-        path: Mapping[str, str] | None = None,
-        query: Mapping[str, object] | None = None,
-        body: object = None,
-        **arguments: Any,
-    ) -> Any:
-        """Call any operation by name, with the keyword arguments of its method.
-
-            await zra.call("conversations.get", conversation_id="…")
-
-        A list gives its first `Page`. Raises `InvalidArgument` for an unknown name or argument.
-        """
-        if isinstance(operation, str):
-            if not (path is None and query is None and body is None):
-                raise errors.InvalidArgument(
-                    f"{operation}: by name, give the arguments of the method; raw() takes a path"
-                )
-            return await self._call_by_name(operation, arguments)
-        _check_row(operation)
-        if arguments:
-            unknown = ", ".join(arguments)
-            raise errors.InvalidArgument(f"{operation.name}: give {unknown} in path=, query= or body=, or call by name")
-        reply = await self._send(operation, path, query, body)
-        return self._read(operation, reply).value
-
-    async def raw(
-        self,
-        operation: Operation[Any] | str,
-        *,
-        path: Mapping[str, str] | None = None,
-        query: Mapping[str, object] | None = None,
-        body: object = None,
-    ) -> wire.Reply:
-        """Make a call and return its `Reply` as it came: status, headers, body and tracking id.
-
-        Limits, authentication, repeats and errors are those of every call; only the decoding is left out.
-        """
-        row = _row(operation) if isinstance(operation, str) else _check_row(operation)
-        return await self._send(row, path, query, body)
-
-    def list(
-        self,
-        operation: ListOperation[Any, T],
-        *,
-        path: Mapping[str, str] | None = None,
-        query: Mapping[str, object] | None = None,
-        page_size: int | None = None,
-        cursor: str = "",
-    ) -> Pages[T]:
-        """Begin a list of any paginated operation."""
-        size = operation.usual_page_size
-        if page_size is not None:
-            from zra_async.api.arguments import check_whole
-
-            size = check_whole("page_size", page_size, operation.min_page_size, operation.max_page_size)
-        fixed = {**(query or {}), "page_size": size}
-
-        async def fetch(token: str) -> Page[T]:
-            wanted = {**fixed, "next_page_token": token or None}
-            try:
-                reply = await self._send(operation, path, wanted, None)
-            except errors.PageTokenExpired as expired:
-                expired.query = {name: wire.query_text(v) for name, v in fixed.items() if v is not None}
-                expired.cursor = token
-                raise
-            answer = self._read(operation, reply)
-            token = getattr(answer.value, "next_page_token", "")
-            return Page(operation.items(answer.value), token, answer.value, answer.dropped)
-
-        return Pages(operation.name, fetch, self._session.spawn, cursor=cursor, check=self._session.check)
-
-    def _send(
-        self,
-        operation: Operation[Any],
-        path: Mapping[str, str] | None,
-        query: Mapping[str, object] | None,
-        body: object,
-    ) -> Awaitable[wire.Reply]:
-        return self._session.send(wire.encode(operation, path=path, query=query, body=body), self._options)
-
-    def _read(self, operation: Operation[R], reply: wire.Reply) -> Decoded[R]:
-        answer = wire.read(operation, reply)
-        if answer.dropped:
-            self._dropped.add(operation.name, len(answer.dropped))
-            self._session.drops.tell(operation.name, answer.dropped, reply.tracking_id)
-        return answer
-
-    async def _call_by_name(self, name: str, arguments: Mapping[str, Any]) -> Any:
-        _row(name)
-        method: Any = functools.reduce(getattr, name.split("."), self)
-        try:
-            pending = method(**arguments)
-        except TypeError as problem:
-            raise errors.InvalidArgument(f"{name}: {problem}") from None
-        return await pending
-
     def __repr__(self) -> str:
         return f"ZRAClient(plan={self._session.config.plan!r}, api={self._session.config.hosts.api!r})"
-
-
-def _check_row(operation: Operation[R]) -> Operation[R]:
-    if not isinstance(operation, Operation):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise errors.InvalidArgument(f"give an Operation or its name, not {type(operation).__name__}")
-    return operation
-
-
-def _row(name: str) -> Operation[Any]:
-    from zra_async.api.registry import OPERATIONS  # all resources are imported with it
-
-    row = OPERATIONS.get(name)
-    if row is None:
-        raise errors.InvalidArgument(f"no operation is called {name!r}; the names are in zra_async.OPERATIONS")
-    return row

@@ -17,8 +17,8 @@ from tests.api.conftest import RecordingCaller
 from tests.contract.corrections import ARGUMENTS, EXCLUSIVE, ONE_OF
 from tests.contract.reference import Documented, Schema
 from tests.contract.shapes import atoms
+from zra_async.api.operations import Operations
 from zra_async.core import wire
-from zra_async.namespaces import Namespaces
 
 NOON = datetime(2025, 11, 20, 12, tzinfo=UTC)
 #: the reference shows one stage, and says that each type needs one
@@ -53,7 +53,7 @@ def method_of(operation: Documented, caller: Any = None) -> Callable[..., Any]:
     """The typed method of an operation; its name in the registry is its path from the client."""
     name = operation.row.name
     legacy = name.startswith("legacy.")
-    names = Namespaces(caller, legacy=legacy)
+    names = Operations(caller, legacy=legacy)
     method: Callable[..., Any] = functools.reduce(getattr, name.removeprefix("legacy.").split("."), names)
     return method
 

@@ -16,13 +16,15 @@ from typing import Any, Literal, cast, get_args, get_origin
 
 import msgspec
 
+from zra_async.api.operations import Operations
 from zra_async.cli.failures import UsageProblem
+from zra_async.client import ZRAClient
 from zra_async.core.operation import ListOperation, Operation
-from zra_async.namespaces import Namespaces
 
 _PAIR = re.compile(r"([A-Za-z_][\w-]*)(:?=)(.*)", re.DOTALL)
 _WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 _NONE = (type(None), msgspec.UnsetType)
+_NO_CALLER: Any = None  # only the signatures of the methods are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,8 @@ def _origin(kind: Any) -> Any:
     return get_origin(kind) or kind
 
 
-def method_of(namespaces: Namespaces, operation: Operation[Any] | str) -> Callable[..., Any]:
-    """The method of ``namespaces`` that makes the calls of an operation, or one of that name."""
+def method_of(namespaces: Operations | ZRAClient, operation: Operation[Any] | str) -> Callable[..., Any]:
+    """Return the method of ``namespaces`` for an operation, or the method of that name."""
     name = operation if isinstance(operation, str) else operation.name
     found: Any = namespaces
     for step in name.removeprefix("legacy.").split("."):
@@ -61,7 +63,7 @@ def method_of(namespaces: Namespaces, operation: Operation[Any] | str) -> Callab
 @functools.cache
 def parameters_of(operation: Operation[Any]) -> Mapping[str, Parameter]:
     """The arguments that the method of an operation takes, in its order."""
-    method = method_of(Namespaces(None, legacy=False), operation)
+    method = method_of(Operations(_NO_CALLER), operation)
     hints = typing.get_type_hints(method)
     return {
         name: Parameter(name, _kinds(hints[name]), parameter.default is inspect.Parameter.empty)

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
 from zra_async.api import conversations as api
+from zra_async.api.resource import Caller
 from zra_async.core.operation import Host
 from zra_async.files.download import DownloadedRecording, save, target_of
 from zra_async.files.link import Link
@@ -16,15 +17,14 @@ from zra_async.osfiles.paths import StrPath
 from zra_async.osfiles.threads import to_thread
 
 if TYPE_CHECKING:
-    from zra_async.client import ZRAClient
     from zra_async.session import Session
 
 
 class Conversations(api.Conversations):
     """``zra.conversations``: list, add, read and delete conversations, read what they hold, and get the recordings."""
 
-    def __init__(self, client: ZRAClient, session: Session) -> None:
-        super().__init__(client)
+    def __init__(self, caller: Caller, session: Session) -> None:
+        super().__init__(caller)
         self._session = session
 
     async def download_recording(

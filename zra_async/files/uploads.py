@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from zra_async import errors
 from zra_async.api import files as api
 from zra_async.api.arguments import check_text
+from zra_async.api.resource import Caller
 from zra_async.core.pipeline import CallOptions
 from zra_async.files.carrier import Carrier, loaded
 from zra_async.files.intake import Uploadable, name_of, take_in
@@ -23,7 +24,6 @@ from zra_async.osfiles.paths import StrPath
 from zra_async.osfiles.threads import to_thread
 
 if TYPE_CHECKING:
-    from zra_async.client import ZRAClient
     from zra_async.session import Session
 
 PathLike = StrPath
@@ -37,8 +37,8 @@ class Files(api.Files):
     operations make one request each.
     """
 
-    def __init__(self, client: ZRAClient, session: Session, options: CallOptions) -> None:
-        super().__init__(client)
+    def __init__(self, caller: Caller, session: Session, options: CallOptions) -> None:
+        super().__init__(caller)
         self._carrier = Carrier(session, options)
 
     async def upload(

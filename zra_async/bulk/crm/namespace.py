@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from zra_async.api import crm as api
 from zra_async.api.crm_imports import MAX_RECORDS
+from zra_async.bulk.caller import BulkCaller
 from zra_async.bulk.crm.chunks import CHUNK_BYTES
 from zra_async.bulk.crm.input import Records
 from zra_async.bulk.crm.job import ImportPlan, import_records
@@ -21,9 +22,6 @@ from zra_async.core.limits import Lane
 from zra_async.errors import InvalidArgument
 from zra_async.osfiles.paths import as_path, shown
 
-if TYPE_CHECKING:
-    from zra_async.client import ZRAClient
-
 
 class Crm(api.Crm):
     """``zra.crm``: a CRM that is connected through the API; `import_all` brings any number of records in.
@@ -31,7 +29,7 @@ class Crm(api.Crm):
     The other methods make one call each.
     """
 
-    def __init__(self, client: ZRAClient, observe: Observer) -> None:
+    def __init__(self, client: BulkCaller, observe: Observer) -> None:
         super().__init__(client)
         self._client = client
         self._observe = observe

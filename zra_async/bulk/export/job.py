@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from zra_async.bulk.caller import BulkCaller
 from zra_async.bulk.database import Database
 from zra_async.bulk.events import OnEvent, both
 from zra_async.bulk.export.folder import manifest as export_manifest
@@ -34,7 +35,6 @@ from zra_async.bulk.export.sources.conversations import make_place
 from zra_async.bulk.export.units import Outcome
 from zra_async.bulk.export.windows import Covered, Window, extended, to_list
 from zra_async.bulk.reports import attach
-from zra_async.client import ZRAClient
 from zra_async.core.events import Observer
 from zra_async.core.tasks import shielded
 from zra_async.errors import InvalidArgument, LedgerError
@@ -43,7 +43,7 @@ from zra_async.osfiles.threads import to_thread
 
 
 async def export(
-    zra: ZRAClient,
+    zra: BulkCaller,
     to: StrPath,
     *,
     streams: str | Iterable[str] | None = None,
@@ -95,7 +95,7 @@ class _Export:
     """One run in one folder."""
 
     def __init__(
-        self, zra: ZRAClient, folder: Path, ledger: Ledger, wanted: Plan, tally: Tally, concurrency: int
+        self, zra: BulkCaller, folder: Path, ledger: Ledger, wanted: Plan, tally: Tally, concurrency: int
     ) -> None:
         self._zra = zra
         self._folder = folder

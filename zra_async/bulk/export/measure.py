@@ -6,13 +6,13 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from zra_async.bulk.caller import BulkCaller
 from zra_async.bulk.export.folder.ledger import Ledger, Run
 from zra_async.bulk.export.plan import Plan
 from zra_async.bulk.export.report import ExportReport, UnitCounts
 from zra_async.bulk.export.sources.account import Calls
 from zra_async.bulk.export.streams import UnitKind
 from zra_async.bulk.export.windows import Covered
-from zra_async.client import ZRAClient
 
 #: failures that a report names
 _FAILURES = 100
@@ -21,7 +21,7 @@ _FAILURES = 100
 class Measure:
     """Counts from its beginning: seconds, calls, and 429 answers."""
 
-    def __init__(self, zra: ZRAClient) -> None:
+    def __init__(self, zra: BulkCaller) -> None:
         self.calls: Calls = Calls(zra)
         self._zra = zra
         self._started = time.monotonic()

@@ -11,6 +11,8 @@ from pathlib import Path
 import msgspec
 
 from zra_async.api.arguments import build_period
+from zra_async.api.indicators import Indicators
+from zra_async.api.meetings import Meetings
 from zra_async.bulk.export.folder.ledger import Ledger
 from zra_async.bulk.export.sources.account import Calls, Deals, Simple, Source, Teams, Users
 from zra_async.bulk.export.sources.conversations import Conversations
@@ -90,5 +92,5 @@ def stages(plan: Plan, calls: Calls, ledger: Ledger, window: Window, recordings:
 def _simple(calls: Calls, stream: str) -> Simple:
     (operation,) = STREAMS[stream].lists
     if stream == "indicators":
-        return Simple(calls, stream, operation, lambda zra: zra.indicators.list())
-    return Simple(calls, stream, operation, lambda zra: zra.meetings.list())
+        return Simple(calls, stream, operation, lambda zra: Indicators(zra).list())
+    return Simple(calls, stream, operation, lambda zra: Meetings(zra).list())

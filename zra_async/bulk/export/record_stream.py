@@ -12,6 +12,7 @@ from typing import Any, Self
 
 import msgspec
 
+from zra_async.bulk.caller import BulkCaller
 from zra_async.bulk.database import Database
 from zra_async.bulk.events import OnEvent, both
 from zra_async.bulk.export.folder.ledger import KIND, SCHEMA, Ledger
@@ -23,7 +24,6 @@ from zra_async.bulk.export.report import ExportReport
 from zra_async.bulk.export.rows.schema import RUN_COLUMN
 from zra_async.bulk.export.units import Outcome
 from zra_async.bulk.export.windows import extended
-from zra_async.client import ZRAClient
 from zra_async.core.events import Observer
 from zra_async.core.place import Place
 from zra_async.core.tasks import shielded
@@ -49,7 +49,7 @@ class RecordStream:
 
     def __init__(
         self,
-        zra: ZRAClient,
+        zra: BulkCaller,
         spawn: Spawn,
         *,
         streams: str | Iterable[str] | None = None,

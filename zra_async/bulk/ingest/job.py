@@ -10,12 +10,13 @@ import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Sized
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import anyio
 
 from zra_async import errors
 from zra_async.api.arguments import check_choice, check_whole
+from zra_async.bulk.caller import BulkCaller
 from zra_async.bulk.events import OnEvent
 from zra_async.bulk.ingest.add import TRY_AGAIN, Adder, NotReached
 from zra_async.bulk.ingest.analysis import Analyses
@@ -34,9 +35,6 @@ from zra_async.core.events import JobProgress
 from zra_async.core.limits import Lane
 from zra_async.core.operation import Label
 from zra_async.core.tasks import Tasks, shielded
-
-if TYPE_CHECKING:
-    from zra_async.client import ZRAClient
 
 Items = Iterable[IngestItem | CloudRecording] | AsyncIterable[IngestItem | CloudRecording]
 DailyBudget = Literal["stop", "wait"]
@@ -85,7 +83,7 @@ class IngestPlan:
             check_plain("on_outcome", self.on_outcome)
 
 
-async def ingest(client: ZRAClient, items: Items, plan: IngestPlan, tell: OnEvent, single_limit: int) -> IngestReport:
+async def ingest(client: BulkCaller, items: Items, plan: IngestPlan, tell: OnEvent, single_limit: int) -> IngestReport:
     """Turn every item into a conversation. ``zra.ingest`` says how, and what it raises.
 
     ``single_limit`` is up to how many bytes a file goes in one request.
@@ -157,7 +155,7 @@ class Run:
     """One run over the items, by several workers."""
 
     def __init__(
-        self, view: ZRAClient, ledger: IngestLedger, budget: Budget, plan: IngestPlan, single_limit: int
+        self, view: BulkCaller, ledger: IngestLedger, budget: Budget, plan: IngestPlan, single_limit: int
     ) -> None:
         self.on_progress: Callable[[int, int], None] | None = None
         self._ledger = ledger

@@ -10,6 +10,7 @@ from typing import Any, cast
 import click
 import msgspec
 
+from zra_async.api.operations import Operations
 from zra_async.api.registry import OPERATIONS
 from zra_async.cli.commands.listing import first
 from zra_async.cli.exits import Exit
@@ -21,7 +22,6 @@ from zra_async.client import ZRAClient
 from zra_async.core.operation import ListOperation, Operation
 from zra_async.core.pages import Page, Pages
 from zra_async.core.wire import Reply
-from zra_async.namespaces import Namespaces
 
 
 @subcommand("call")
@@ -68,8 +68,7 @@ def _row(name: str) -> Operation[Any]:
 
 
 async def _typed(frame: Frame, zra: ZRAClient, row: Operation[Any], given: Mapping[str, Any], everything: bool) -> None:
-    namespaces: Namespaces = zra.legacy if row.prefix == "iq" else zra
-    pending = method_of(namespaces, row)(**given)
+    pending = method_of(zra.legacy if row.prefix == "iq" else zra, row)(**given)
     if is_list(row):
         pages = cast("Pages[Any]", pending)
         if everything:
@@ -121,7 +120,7 @@ class RawCaller:
         query: Mapping[str, object] | None = None,
         page_size: int | None = None,
         cursor: str = "",
-    ) -> Pages[Reply]:
+    ) -> Pages[Any]:
         """Begin a list whose items are the replies themselves, one a page."""
         fixed = {**(query or {}), "page_size": page_size or operation.usual_page_size}
 
@@ -135,7 +134,7 @@ class RawCaller:
 
 async def _raw(frame: Frame, zra: ZRAClient, row: Operation[Any], given: Mapping[str, Any], everything: bool) -> None:
     caller = RawCaller(zra)
-    pending = method_of(Namespaces(caller, legacy=row.prefix == "iq"), row)(**given)
+    pending = method_of(Operations(caller, legacy=row.prefix == "iq"), row)(**given)
     if not is_list(row):
         await pending
         _show(frame, caller.replies)

@@ -17,11 +17,11 @@ from zra_async.api import team_people
 from zra_async.api import teams as api_teams
 from zra_async.api.deal_models import Deal, DealDetail
 from zra_async.api.team_models import Team
+from zra_async.bulk.caller import BulkCaller
 from zra_async.bulk.export.folder.ledger import Ledger
 from zra_async.bulk.export.rows import account as account_rows
 from zra_async.bulk.export.streams import STREAMS, UnitKind
 from zra_async.bulk.export.units import Listed, Waiting, id_of
-from zra_async.client import ZRAClient
 from zra_async.core.limits import Lane
 from zra_async.core.operation import Label, ListOperation, Operation
 from zra_async.core.pages import Page, Pages
@@ -87,8 +87,8 @@ class Source(Protocol):
 class Calls:
     """A view of a client that makes the calls of an export, and counts them."""
 
-    def __init__(self, zra: ZRAClient) -> None:
-        self.zra: ZRAClient = zra.with_options(lane=Lane.BULK, deadline=None)
+    def __init__(self, zra: BulkCaller) -> None:
+        self.zra: BulkCaller = zra.with_options(lane=Lane.BULK, deadline=None)
         self.counts: Counter[Label] = Counter()
 
     async def one(self, operation: Operation[Any], answer: Awaitable[T]) -> T:
@@ -142,7 +142,7 @@ class Simple:
     complete = True
 
     def __init__(
-        self, calls: Calls, stream: str, operation: Operation[Any], begin: Callable[[ZRAClient], Pages[Any]]
+        self, calls: Calls, stream: str, operation: Operation[Any], begin: Callable[[BulkCaller], Pages[Any]]
     ) -> None:
         spec = STREAMS[stream]
         self.kind: UnitKind = spec.unit
@@ -183,7 +183,7 @@ class Deals:
 
     async def pages(self) -> AsyncGenerator[Sequence[Listed]]:
         """List them."""
-        async for page in self._calls.pages(api_deals.LIST, self._calls.zra.deals.list()):
+        async for page in self._calls.pages(api_deals.LIST, api_deals.Deals(self._calls.zra).list()):
             payloads = [(deal.deal_id, _encode(deal)) for deal in page.items]
             yield [Listed(deal_id, version_of(payload), payload) for deal_id, payload in payloads]
 
@@ -204,7 +204,7 @@ class Deals:
 
     async def _detail(self, deal_id: str) -> DealDetail:
         try:
-            return await self._calls.one(api_deals.GET, self._calls.zra.deals.get(deal_id))
+            return await self._calls.one(api_deals.GET, api_deals.Deals(self._calls.zra).get(deal_id))
         except errors.NotFound as problem:
             if means_gone(problem):
                 raise Gone from None
@@ -267,7 +267,7 @@ class Teams:
                 found["team_managers"] = account_rows.team_user_rows(unit.id, managers, run)
                 people += [user.user_id for user in managers]
         except errors.NotFound as problem:
-            await confirm_gone(problem, self._calls.one(api_teams.GET, self._calls.zra.teams.get(unit.id)))
+            await confirm_gone(problem, self._calls.one(api_teams.GET, api_teams.Teams(self._calls.zra).get(unit.id)))
         return Reading(found, people)
 
 
@@ -288,7 +288,7 @@ class Users:
         while known := await self._ledger.people(after, _PEOPLE_AT_ONCE):
             yield [Listed(user_id, "", b"{}") for user_id in known]
             after = known[-1]
-        everybody = self._calls.zra.teams.unassigned_users()
+        everybody = api_teams.Teams(self._calls.zra).unassigned_users()
         async for page in self._calls.pages(api_teams.UNASSIGNED_USERS, everybody):
             yield [Listed(user.user_id, "", b"{}") for user in page.items]
 

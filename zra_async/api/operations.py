@@ -1,9 +1,9 @@
-"""The resources of the API as a client shows them. Each is imported when it is first used: few programs need all."""
+"""All operations of the API as methods, over any caller. Each resource is imported when it is first used."""
 
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from zra_async.api.comments import Comments
@@ -14,82 +14,79 @@ if TYPE_CHECKING:
     from zra_async.api.indicators import Indicators
     from zra_async.api.meetings import Meetings
     from zra_async.api.playlists import Playlists
+    from zra_async.api.resource import Caller
     from zra_async.api.teams import Teams
 
 
-class Namespaces:
-    """The resources of the API, each made when it is first used."""
+class Operations:
+    """A method for each operation, grouped by resource, as ``zra.legacy`` shows them.
 
-    def __init__(self, caller: Any, *, legacy: bool) -> None:
+    With ``legacy``, the methods call the deprecated ``/iq`` twins and give a DeprecationWarning.
+    """
+
+    def __init__(self, caller: Caller, *, legacy: bool = False) -> None:
         self._caller = caller
-        self._legacy_calls = legacy
+        self._legacy = legacy
 
     @functools.cached_property
     def conversations(self) -> Conversations:
         """Conversations and what they hold."""
         from zra_async.api.conversations import Conversations
 
-        return Conversations(self._caller, legacy=self._legacy_calls)
+        return Conversations(self._caller, legacy=self._legacy)
 
     @functools.cached_property
     def comments(self) -> Comments:
         """The comments of conversations."""
         from zra_async.api.comments import Comments
 
-        return Comments(self._caller, legacy=self._legacy_calls)
+        return Comments(self._caller, legacy=self._legacy)
 
     @functools.cached_property
     def playlists(self) -> Playlists:
         """The playlists of users."""
         from zra_async.api.playlists import Playlists
 
-        return Playlists(self._caller, legacy=self._legacy_calls)
+        return Playlists(self._caller, legacy=self._legacy)
 
     @functools.cached_property
     def indicators(self) -> Indicators:
         """The account's indicator settings."""
         from zra_async.api.indicators import Indicators
 
-        return Indicators(self._caller, legacy=self._legacy_calls)
+        return Indicators(self._caller, legacy=self._legacy)
 
     @functools.cached_property
     def meetings(self) -> Meetings:
         """The meetings to come."""
         from zra_async.api.meetings import Meetings
 
-        return Meetings(self._caller, legacy=self._legacy_calls)
+        return Meetings(self._caller, legacy=self._legacy)
 
     @functools.cached_property
     def deals(self) -> Deals:
         """The deals and their activities."""
         from zra_async.api.deals import Deals
 
-        return Deals(self._caller, legacy=self._legacy_calls)
+        return Deals(self._caller, legacy=self._legacy)
 
     @functools.cached_property
     def crm(self) -> Crm:
         """A CRM connected through the API, and its imports."""
         from zra_async.api.crm import Crm
 
-        return Crm(self._caller, legacy=self._legacy_calls)
+        return Crm(self._caller, legacy=self._legacy)
 
     @functools.cached_property
     def teams(self) -> Teams:
         """Teams, their people and what they may see."""
         from zra_async.api.teams import Teams
 
-        return Teams(self._caller, legacy=self._legacy_calls)
+        return Teams(self._caller, legacy=self._legacy)
 
     @functools.cached_property
     def files(self) -> Files:
-        """Files on their way to the service."""
+        """The single requests of uploads."""
         from zra_async.api.files import Files
 
-        return Files(self._caller, legacy=self._legacy_calls)
-
-
-class Legacy(Namespaces):
-    """``zra.legacy``: the deprecated ``/iq`` operations, with the same methods and a DeprecationWarning."""
-
-    def __init__(self, caller: Any) -> None:
-        super().__init__(caller, legacy=True)
+        return Files(self._caller, legacy=self._legacy)
