@@ -19,12 +19,12 @@ IDS = [str(path.relative_to(PACKAGE)) for path in MODULES]
 #: whatever somebody has to read, be it shipped or not
 WRITTEN = sorted(path for folder in ("zra_async", "tests", "benchmarks") for path in (ROOT / folder).rglob("*.py"))
 
-CLIENT = {"client", "caller", "session", "api", "core", "osfiles", "config", "errors"}
+CLIENT = {"client", "caller", "session", "api", "core", "osfiles", "config", "errors", "results"}
 #: what each part may import of the others; every arrow points down
 MAY_IMPORT = {
     "osfiles": {"osfiles", "errors"},
-    "core": {"core", "osfiles", "errors"},
-    "api": {"api", "core", "errors"},
+    "core": {"core", "osfiles", "errors", "results"},
+    "api": {"api", "core", "errors", "results"},
     "config": {"core", "errors"},
     "session": {"core", "config", "errors"},
     "caller": {"session", "api", "core", "config", "errors"},
@@ -33,7 +33,8 @@ MAY_IMPORT = {
     "bulk": {"bulk", "files", *CLIENT},
     "cli": {"cli", "bulk", "files", "sandbox", *CLIENT},
     "sandbox": {"sandbox", "api", "errors"},
-    "errors": {"errors"},
+    "errors": {"errors", "results"},
+    "results": {"results"},
 }
 #: what extras bring, and what only a part of the package needs
 EXTRAS = {"click", "rich", "duckdb", "pyarrow", "uvloop", "pytest", "psutil", "sqlite3", "anyio", "aiohttp.web"}

@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from zra_async.api.teams import Teams
     from zra_async.bulk.crm.namespace import Crm as Imports
     from zra_async.bulk.export.record_stream import RecordStream
-    from zra_async.bulk.export.report import ExportReport
     from zra_async.bulk.ingest.job import DailyBudget, Items
     from zra_async.bulk.ingest.report import IngestReport, ItemOutcome
     from zra_async.bulk.polling import Polling
     from zra_async.files.recordings import Conversations as Recordings
     from zra_async.files.uploads import Files as Uploads
+    from zra_async.results.exports import ExportReport
 
 
 class ZRAClient(OperationCaller):

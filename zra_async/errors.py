@@ -57,8 +57,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from zra_async.bulk.export.report import ExportReport
-    from zra_async.files.journal import UploadState
+    from zra_async.results.exports import ExportReport
+    from zra_async.results.uploads import UploadState
 
 LimitKind = Literal["per_second", "per_minute", "daily", "concurrent", "unknown"]
 

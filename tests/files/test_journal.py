@@ -18,7 +18,8 @@ from tests.files.journals import interrupted, read
 from zra_async import ZRAClient
 from zra_async.errors import InUse, JournalError
 from zra_async.files import UploadState
-from zra_async.files.journal import Fingerprint, JournalFile
+from zra_async.files.journal import JournalFile
+from zra_async.results.uploads import Fingerprint
 
 
 async def test_a_journal_holds_each_part_and_then_the_file(zra: ZRAClient, video: Video, tmp_path: Path) -> None:
@@ -74,7 +75,8 @@ async def test_two_processes_on_one_journal(zra: ZRAClient, video: Video, tmp_pa
     """The lock holds between processes, and ends with the process that has it, however that ends."""
     journal = tmp_path / "journal"
     code = (
-        "import sys\nfrom zra_async.files.journal import Fingerprint, JournalFile\n"
+        "import sys\nfrom zra_async.files.journal import JournalFile\n"
+        "from zra_async.results.uploads import Fingerprint\n"
         "kept = JournalFile(sys.argv[1])\nprint(flush=True)\nsys.stdin.read()"
     )
     with subprocess.Popen(

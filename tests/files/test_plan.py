@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zra_async.errors import InvalidArgument
-from zra_async.files.plan import LARGEST_FILE, LARGEST_PART, MIB, SMALLEST_PART, Part, plan_parts
+from zra_async.files.plan import MIB, SMALLEST_PART, plan_parts
+from zra_async.results.uploads import LARGEST_FILE, LARGEST_PART, Part
 
 sizes = st.one_of(
     st.integers(1, LARGEST_FILE),

@@ -17,9 +17,9 @@ from zra_async.errors import SourceChanged, SourceError
 from zra_async.files import source as source_module
 from zra_async.files.body import CHUNK, PartBody
 from zra_async.files.gather import Gatherer
-from zra_async.files.plan import Part
 from zra_async.files.source import fingerprint, md5_of, open_path
 from zra_async.osfiles.threads import to_thread
+from zra_async.results.uploads import Part
 
 linux_only = pytest.mark.skipif(not hasattr(os, "RWF_NOWAIT"), reason="only Linux reads without waiting")
 

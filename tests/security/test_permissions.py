@@ -18,7 +18,8 @@ from zra_async.bulk.database import Database
 from zra_async.bulk.ingest import ledger as ingest_ledger
 from zra_async.core.secret import Secret
 from zra_async.files import UploadState
-from zra_async.files.journal import Fingerprint, JournalFile
+from zra_async.files.journal import JournalFile
+from zra_async.results.uploads import Fingerprint
 from zra_async.sandbox import Sandbox
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="modes of files mean nothing there")

@@ -28,7 +28,8 @@ from zra_async.bulk.export.folder.segments import Segments
 from zra_async.bulk.ingest import ledger as ingest_ledger
 from zra_async.bulk.ingest.manifest import COLUMNS, check_manifest
 from zra_async.bulk.tables.record_files import read_rows, reader_of
-from zra_async.files.journal import Fingerprint, JournalFile, StoredPart, UploadState
+from zra_async.files.journal import JournalFile
+from zra_async.results.uploads import Fingerprint, StoredPart, UploadState
 
 DEEP = 100_000
 JSON_ATOMS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 
 from zra_async.api.arguments import check_time
-from zra_async.core.plain import plain
+from zra_async.results.plain import plain
 
 #: a time in an answer; one without an offset is read as UTC, so that it is always aware
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]

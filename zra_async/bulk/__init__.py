@@ -4,7 +4,6 @@ from zra_async.bulk.crm.report import FailedRecord, ImportReport, KindReport
 from zra_async.bulk.export.folder.parquet import to_parquet
 from zra_async.bulk.export.folder.present import read_stream
 from zra_async.bulk.export.record_stream import RecordStream
-from zra_async.bulk.export.report import ExportReport, Failure, UnitCounts
 from zra_async.bulk.export.streams import ALL_STREAMS, DEFAULT_STREAMS, STREAMS, StreamSpec, calls_per_unit, select
 from zra_async.bulk.ingest.item import CloudRecording, ConversationFields, IngestItem
 from zra_async.bulk.ingest.manifest import Manifest, check_manifest
@@ -12,6 +11,7 @@ from zra_async.bulk.ingest.report import IngestReport, ItemOutcome
 from zra_async.bulk.ingest.status import IngestStatus, KnownItem, ingest_status
 from zra_async.bulk.polling import Polling
 from zra_async.bulk.reports import report_of
+from zra_async.results.exports import ExportReport, Failure, UnitCounts
 
 __all__ = [
     "ALL_STREAMS",

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from zra_async.bulk.crm.report import ImportReport
-    from zra_async.bulk.export.report import ExportReport
     from zra_async.bulk.ingest.report import IngestReport
+    from zra_async.results.exports import ExportReport
 
 _KEY = "_zra_report"
 

@@ -13,11 +13,11 @@ from pathlib import Path
 
 import anyio
 
-from zra_async.bulk.export.report import ExportReport
 from zra_async.cli.board import Board
 from zra_async.cli.commands.upload import until_processed
 from zra_async.client import ZRAClient
 from zra_async.files.terms import UploadedRecording
+from zra_async.results.exports import ExportReport
 
 #: what the recordings are about, and how many bytes they have; the first is large enough to go in parts
 RECORDINGS = (("quarterly-review", 160_000_000), ("discovery-call", 24_000_000), ("contract-questions", 6_000_000))

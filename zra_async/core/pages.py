@@ -11,8 +11,8 @@ import msgspec
 
 from zra_async import errors
 from zra_async.core.cancellation import CallersCode
-from zra_async.core.plain import plain
 from zra_async.core.secret import partial_repr
+from zra_async.results.plain import plain
 
 T = TypeVar("T")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from zra_async.core.form import Send
-from zra_async.files.plan import Part
 from zra_async.files.source import Source
+from zra_async.results.uploads import Part
 
 #: What is read of a part at a time. Half of it costs a tenth of the speed. With what the connection holds of it (as
 #: cipher text of TLS and of the socket) a part takes about 1 MiB, 1.5 MiB where the line is slower than this machine.

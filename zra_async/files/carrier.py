@@ -15,13 +15,14 @@ from zra_async.core.pipeline import CallOptions
 from zra_async.files.attachments import check_source
 from zra_async.files.body import PartBody
 from zra_async.files.caller import FileCaller
-from zra_async.files.journal import Fingerprint, JournalFile, UploadState
+from zra_async.files.journal import JournalFile
 from zra_async.files.parts import Means, PartsUpload
-from zra_async.files.plan import Part, plan_parts
+from zra_async.files.plan import plan_parts
 from zra_async.files.progress import Meter
 from zra_async.files.source import Source, fingerprint
 from zra_async.files.terms import SOURCES, UploadedFile, Wanted
 from zra_async.osfiles.threads import to_thread
+from zra_async.results.uploads import Fingerprint, Part, UploadState
 
 if TYPE_CHECKING:
     from zra_async.session import Session

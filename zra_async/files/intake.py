@@ -13,10 +13,10 @@ from typing import IO, Any
 from zra_async.errors import InvalidArgument, SourceError
 from zra_async.files.gather import Gatherer
 from zra_async.files.pieces import Piece, pieces_of, reading
-from zra_async.files.plan import LARGEST_FILE
 from zra_async.files.source import FileSource, MemorySource, Source, open_object, open_path
 from zra_async.osfiles.temporary import temporary_file
 from zra_async.osfiles.threads import to_thread
+from zra_async.results.uploads import LARGEST_FILE
 
 #: what can be uploaded
 Uploadable = (

@@ -6,89 +6,17 @@ could add to the upload: it is readable by its owner only, and does not show in 
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated
 
 import msgspec
 
 from zra_async.errors import JournalError
-from zra_async.files.plan import LARGEST_FILE, MOST_PARTS, Part, cut
 from zra_async.osfiles.locks import FileLock
 from zra_async.osfiles.paths import StrPath, regular_file, require_one_name, shown
 from zra_async.osfiles.replace import replace_file
-
-VERSION = 1
-#: the service forgets an upload after 7 days; one that is nearly that old would not be finished in time
-LIFETIME = timedelta(days=7) - timedelta(hours=1)
+from zra_async.results.uploads import VERSION, UploadState
 
 _LONGEST = 1024 * 1024  #: bytes; a journal of a hundred parts has some 20 000
-
-
-class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
-    """What tells one file from another: its size, its time (0 when it has none), and a hash of blocks all over it."""
-
-    size: int
-    mtime_ns: int
-    sample: str
-
-
-class StoredPart(msgspec.Struct, frozen=True, kw_only=True):
-    """A part that the service has. `md5` is that of the bytes that were sent, where the etag looks like one."""
-
-    number: int
-    etag: str
-    md5: str = ""
-
-
-class UploadState(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that is needed to go on with an upload, but the bytes."""
-
-    version: int = VERSION
-    file_name: str
-    main_file_id: str = ""
-    path: str = ""  #: of the source, where it is a file
-    fingerprint: Fingerprint
-    part_size: int
-    upload_context: str = ""
-    created: Annotated[datetime, msgspec.Meta(tz=True)]
-    parts: tuple[StoredPart, ...] = ()
-    completing: bool = False  #: the completion was sent, and its answer is not known
-    file_id: str = ""  #: known once all is done
-
-    @property
-    def plan(self) -> tuple[Part, ...]:
-        """All parts of the file."""
-        return cut(self.fingerprint.size, self.part_size)
-
-    @property
-    def parts_total(self) -> int:
-        """How many parts there are."""
-        return -(-self.fingerprint.size // self.part_size)
-
-    @property
-    def missing(self) -> tuple[Part, ...]:
-        """The parts that the service does not have yet."""
-        stored = {part.number for part in self.parts}
-        return tuple(part for part in self.plan if part.number not in stored)
-
-    @property
-    def sound(self) -> bool:
-        """Whether this can be the state of an upload."""
-        if not 0 < self.fingerprint.size <= LARGEST_FILE or self.part_size < 1 or self.parts_total > MOST_PARTS:
-            return False
-        numbers = {part.number for part in self.parts}
-        return len(numbers) == len(self.parts) and numbers <= set(range(1, self.parts_total + 1))
-
-    def expired(self, now: datetime) -> bool:
-        """Whether the service has forgotten this upload by ``now``, which is its own time."""
-        return now - self.created > LIFETIME
-
-    def __repr__(self) -> str:
-        return (
-            f"UploadState({self.file_name!r}, {len(self.parts)} of {self.parts_total} parts, "
-            f"begun {self.created.isoformat()}, file_id={self.file_id!r})"
-        )
 
 
 class _Versioned(msgspec.Struct):

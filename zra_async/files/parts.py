@@ -22,11 +22,11 @@ from zra_async.core.events import Observer, PartDone
 from zra_async.core.secret import Secret
 from zra_async.core.tasks import Tasks, shielded
 from zra_async.files.body import PartBody
-from zra_async.files.journal import JournalFile, StoredPart, UploadState
-from zra_async.files.plan import Part
+from zra_async.files.journal import JournalFile
 from zra_async.files.progress import Meter
 from zra_async.files.source import Source, md5_of
 from zra_async.osfiles.threads import to_thread
+from zra_async.results.uploads import Part, StoredPart, UploadState
 
 logger: logging.Logger = logging.getLogger("zra_async")
 _NAME = "files.upload"

@@ -8,31 +8,18 @@ more than 6.4 GiB the hundred parts that are allowed. So 100 MB take 4 parts, 1 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from zra_async.errors import InvalidArgument
+from zra_async.results.uploads import LARGEST_FILE, LARGEST_PART, MOST_PARTS, Part, cut
 
 MIB = 1024**2
-#: the documents say 5 MB and 100 MB: these two are right whether a MB is 10**6 or 2**20 bytes
+#: the documents say 5 MB: this is right whether a MB is 10**6 or 2**20 bytes
 SMALLEST_PART = 5 * MIB
-LARGEST_PART = 100_000_000
-MOST_PARTS = 100
-LARGEST_FILE = MOST_PARTS * LARGEST_PART
 
 _TARGET = 64 * MIB
 _ABREAST = 4  #: as many parts as travel at once by default
 _WORTH_IT = 16 * MIB  #: a part below this gains nothing from company
 _ALIGNMENT = 4096  #: a page: parts that begin on one are read in place
 _DAILY_FRACTION = 20  #: one file takes at most a twentieth of the day's requests, unless it cannot do with fewer
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One part: its number from 1 on, and where it lies in the file, in bytes."""
-
-    number: int
-    offset: int
-    size: int
 
 
 def plan_parts(size: int, *, part_size: int | None = None, daily_budget: int | None = None) -> tuple[Part, ...]:
@@ -46,12 +33,6 @@ def plan_parts(size: int, *, part_size: int | None = None, daily_budget: int | N
         raise InvalidArgument(f"a file must have 1 to {LARGEST_FILE} bytes, not {size}")
     step = _default_part_size(size, daily_budget) if part_size is None else _checked_part_size(size, part_size)
     return cut(size, step)
-
-
-def cut(size: int, part_size: int) -> tuple[Part, ...]:
-    """Cut ``size`` bytes into parts of ``part_size``, the last of which is what is left."""
-    offsets = range(0, size, part_size)
-    return tuple(Part(number, offset, min(part_size, size - offset)) for number, offset in enumerate(offsets, start=1))
 
 
 def _default_part_size(size: int, daily_budget: int | None) -> int:

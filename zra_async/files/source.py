@@ -12,10 +12,10 @@ from typing import Any, Protocol, cast
 
 from zra_async.core.cancellation import told
 from zra_async.errors import InvalidArgument, SourceChanged, SourceError
-from zra_async.files.journal import Fingerprint
 from zra_async.files.names import path_argument
 from zra_async.osfiles.paths import StrPath
 from zra_async.osfiles.threads import to_thread
+from zra_async.results.uploads import Fingerprint
 
 _AHEAD = 1024 * 1024  #: what the system is asked to fetch after a read that had to wait for the disk; more is slower
 _SAMPLE = 64 * 1024

@@ -9,11 +9,11 @@ from zra_async.api.arguments import check_choice, check_whole
 from zra_async.api.file_models import UploadedFile as RawUploadedFile
 from zra_async.api.files import MAX_SINGLE_BYTES, Source
 from zra_async.core.callbacks import check_plain
-from zra_async.core.plain import plain
 from zra_async.errors import InvalidArgument
 from zra_async.files.names import CAPTIONS, check_upload_name
-from zra_async.files.plan import MOST_PARTS
 from zra_async.files.progress import OnProgress
+from zra_async.results.plain import plain
+from zra_async.results.uploads import MOST_PARTS
 
 SourceSystem = Literal["gong", "chorus"]
 SOURCES: dict[SourceSystem, Source] = {"gong": 1, "chorus": 2}

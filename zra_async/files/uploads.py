@@ -15,13 +15,14 @@ from zra_async.api.resource import Caller
 from zra_async.core.pipeline import CallOptions
 from zra_async.files.carrier import Carrier, loaded
 from zra_async.files.intake import Uploadable, name_of, take_in
-from zra_async.files.journal import JournalFile, UploadState
+from zra_async.files.journal import JournalFile
 from zra_async.files.names import CAPTIONS, check_upload_name
 from zra_async.files.progress import OnProgress
 from zra_async.files.source import Source
 from zra_async.files.terms import SourceSystem, UploadedFile, UploadedRecording, Wanted
 from zra_async.osfiles.paths import StrPath
 from zra_async.osfiles.threads import to_thread
+from zra_async.results.uploads import UploadState
 
 if TYPE_CHECKING:
     from zra_async.session import Session

@@ -20,8 +20,8 @@ from zra_async.bulk.ingest.budget import Budget, requests_of
 from zra_async.bulk.ingest.item import FileStep
 from zra_async.config import Transfers
 from zra_async.core.limits import Lane
-from zra_async.files.journal import Fingerprint, StoredPart, UploadState
 from zra_async.files.plan import plan_parts
+from zra_async.results.uploads import Fingerprint, StoredPart, UploadState
 from zra_async.sandbox import Clock, Fault, Sandbox
 
 NOON = datetime(2025, 5, 5, 12, tzinfo=UTC)

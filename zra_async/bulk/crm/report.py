@@ -14,11 +14,11 @@ import msgspec
 from zra_async.bulk.crm.kinds import KindName
 from zra_async.bulk.tables.record_files import PathLike, Row
 from zra_async.core.callbacks import guarded
-from zra_async.core.plain import plain
 from zra_async.errors import InvalidArgument, LedgerError
 from zra_async.osfiles.output import Output, open_output
 from zra_async.osfiles.paths import shown
 from zra_async.osfiles.threads import to_thread
+from zra_async.results.plain import plain
 
 #: how many failed records a report holds; all of them go to ``failed_to`` and ``on_failed``
 KEPT = 1_000

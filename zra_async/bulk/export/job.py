@@ -30,7 +30,6 @@ from zra_async.bulk.export.measure import Measure
 from zra_async.bulk.export.plan import Plan, plan, stages, workers
 from zra_async.bulk.export.progress import Tally
 from zra_async.bulk.export.reader import harvest
-from zra_async.bulk.export.report import ExportReport
 from zra_async.bulk.export.sources.conversations import make_place
 from zra_async.bulk.export.units import Outcome
 from zra_async.bulk.export.windows import Covered, Window, extended, to_list
@@ -40,6 +39,7 @@ from zra_async.core.tasks import shielded
 from zra_async.errors import InvalidArgument, LedgerError
 from zra_async.osfiles.paths import StrPath, as_path, shown
 from zra_async.osfiles.threads import to_thread
+from zra_async.results.exports import ExportReport
 
 
 async def export(

@@ -9,10 +9,9 @@ from pathlib import Path
 from zra_async.bulk.caller import BulkCaller
 from zra_async.bulk.export.folder.ledger import Ledger, Run
 from zra_async.bulk.export.plan import Plan
-from zra_async.bulk.export.report import ExportReport, UnitCounts
 from zra_async.bulk.export.sources.account import Calls
-from zra_async.bulk.export.streams import UnitKind
 from zra_async.bulk.export.windows import Covered
+from zra_async.results.exports import ExportReport, UnitCounts, UnitKind
 
 #: failures that a report names
 _FAILURES = 100

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from zra_async.bulk.events import OnEvent
-from zra_async.bulk.export.report import UnitCounts
-from zra_async.bulk.export.streams import UnitKind
 from zra_async.bulk.export.units import Outcome
 from zra_async.core.events import JobProgress
+from zra_async.results.exports import UnitCounts, UnitKind
 
 #: the stream after which the units of a kind are called
 NAMES: Mapping[UnitKind, str] = {

@@ -13,9 +13,9 @@ from zra_async.bulk.export.folder.ledger import Ledger
 from zra_async.bulk.export.groups import MOST_UNITS, Groups
 from zra_async.bulk.export.progress import Tally
 from zra_async.bulk.export.sources.account import Gone, NotReady, Reading, Source
-from zra_async.bulk.export.streams import UnitKind
 from zra_async.bulk.export.units import Listed, Outcome, Part, Waiting
 from zra_async.core.tasks import Tasks, shielded
+from zra_async.results.exports import UnitKind
 
 #: so many units may be listed and not read; they are on the disk, not in memory
 _AHEAD = 100_000

@@ -20,7 +20,6 @@ from zra_async.bulk.export.measure import Measure
 from zra_async.bulk.export.plan import plan, stages, workers
 from zra_async.bulk.export.progress import Tally
 from zra_async.bulk.export.reader import harvest
-from zra_async.bulk.export.report import ExportReport
 from zra_async.bulk.export.rows.schema import RUN_COLUMN
 from zra_async.bulk.export.units import Outcome
 from zra_async.bulk.export.windows import extended
@@ -30,6 +29,7 @@ from zra_async.core.tasks import shielded
 from zra_async.errors import ClientNotOpen, ExportIncomplete, InvalidArgument, LedgerError
 from zra_async.osfiles.temporary import TemporaryFolder
 from zra_async.osfiles.threads import to_thread, wait_until_done
+from zra_async.results.exports import ExportReport
 
 Spawn = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -14,8 +14,7 @@ from zra_async.bulk.export.rows import account as account_rows
 from zra_async.bulk.export.rows import conversations as rows
 from zra_async.core.operation import Label, Operation
 from zra_async.errors import InvalidArgument
-
-UnitKind = Literal["conversation", "deal", "team", "user", "indicator", "meeting"]
+from zra_async.results.exports import UnitKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from zra_async.bulk.export.streams import UnitKind
+from zra_async.results.exports import UnitKind
 
 #: what became of a unit: read and written, gone from the account, not analysed yet, not to be had, or left as it was
 UnitState = Literal["done", "deleted", "processing", "failed", "kept"]

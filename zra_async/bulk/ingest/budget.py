@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime, timedelta
 from zra_async.bulk.ingest.item import FileStep
 from zra_async.core.limits import LimitState, RateLimiter
 from zra_async.core.operation import Label
-from zra_async.files.journal import UploadState
 from zra_async.files.names import CAPTIONS
 from zra_async.files.plan import plan_parts
+from zra_async.results.uploads import UploadState
 
 #: an upload in parts takes two requests more than parts, and one more where the public file host sends to another
 _CREATION = _COMPLETION = _REDIRECT = 1

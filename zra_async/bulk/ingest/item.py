@@ -24,9 +24,9 @@ from zra_async.errors import InvalidArgument
 from zra_async.files.attachments import TIMELINE, check_attachment, check_file
 from zra_async.files.intake import Uploadable, name_of
 from zra_async.files.names import ATTACHMENTS, CAPTIONS, path_argument
-from zra_async.files.plan import LARGEST_FILE
 from zra_async.files.terms import SourceSystem, Wanted
 from zra_async.osfiles.threads import to_thread
+from zra_async.results.uploads import LARGEST_FILE
 
 _LONGEST_KEY = 500
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from zra_async.core.callbacks import guarded
-from zra_async.core.plain import plain
+from zra_async.results.plain import plain
 
 #: how many outcomes a report holds that are no success; all are in the ledger and go to ``on_outcome``
 KEPT = 1_000

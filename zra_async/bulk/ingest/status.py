@@ -11,9 +11,9 @@ from typing import Any
 from zra_async.bulk.database import ledger_path
 from zra_async.bulk.ingest.ledger import LEDGER_KIND, State
 from zra_async.bulk.tables.record_files import PathLike
-from zra_async.core.plain import plain
 from zra_async.errors import LedgerError
 from zra_async.osfiles.threads import to_thread
+from zra_async.results.plain import plain
 
 _MOST = 1_000
 _COUNTS = "SELECT state, COUNT(*) FROM items GROUP BY state"

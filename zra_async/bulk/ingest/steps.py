@@ -17,9 +17,10 @@ from zra_async.bulk.ingest.item import Checked, FileStep
 from zra_async.bulk.ingest.ledger import Entry, IngestLedger, Step
 from zra_async.bulk.ingest.report import ItemOutcome
 from zra_async.bulk.polling import Polling, passing
-from zra_async.files.journal import JournalFile, UploadState
+from zra_async.files.journal import JournalFile
 from zra_async.files.uploads import Files
 from zra_async.osfiles.threads import to_thread
+from zra_async.results.uploads import UploadState
 
 _MOST_BEGINNINGS = 4
 _MOST_ROUNDS = 6

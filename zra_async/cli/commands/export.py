@@ -14,7 +14,6 @@ import msgspec
 
 from zra_async.bulk.export.folder.layout import UNITS
 from zra_async.bulk.export.folder.parquet import to_parquet
-from zra_async.bulk.export.report import ExportReport
 from zra_async.bulk.export.streams import STREAMS, StreamSpec, select
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import GivenUp, UsageProblem, report_shown
@@ -25,6 +24,7 @@ from zra_async.cli.streams import say
 from zra_async.cli.tables import Layout
 from zra_async.cli.values import instant
 from zra_async.cli.wording import count, duration, path, rate
+from zra_async.results.exports import ExportReport
 
 _SHOWN = 10
 

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from zra_async.core.limits.bucket import Bucket
+from zra_async.core.limits.quota import Daily
+
+
+class Issuer(Protocol):
+    """The bucket that a permit comes from."""
+
+    daily: Daily
+    life: int
+
+    def count(self, permit: LocalPermit) -> float:
+        """Count an attempt that is sent now, and return the loop time."""
+        ...
+
+    def finish(self, permit: LocalPermit) -> None:
+        """End the attempt of a permit."""
+        ...
 
 
 class LocalPermit:
-    """A permit of a `Bucket`."""
+    """A permit of the local limiter."""
 
     __slots__ = ("_bucket", "_open", "day", "granted_at", "leaves", "life", "probe", "sent_at", "waited")
 
-    def __init__(self, bucket: Bucket, granted_at: float, *, probe: bool) -> None:
+    def __init__(self, bucket: Issuer, granted_at: float, *, probe: bool) -> None:
         self._bucket = bucket
         self._open = True
         self.life: int = bucket.life

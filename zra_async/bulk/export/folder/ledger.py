@@ -14,9 +14,8 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from zra_async.bulk.database import Database
-from zra_async.bulk.export.report import Failure, UnitCounts
-from zra_async.bulk.export.streams import UnitKind
 from zra_async.bulk.export.units import Listed, Outcome, Waiting
+from zra_async.results.exports import Failure, UnitCounts, UnitKind
 
 KIND = 0x5A524145  #: "ZRAE"
 SCHEMA = (

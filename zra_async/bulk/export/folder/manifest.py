@@ -13,11 +13,11 @@ import msgspec
 
 from zra_async.bulk.export.folder.layout import FAILED, MANIFEST, UNITS
 from zra_async.bulk.export.folder.ledger import failures
-from zra_async.bulk.export.report import ExportReport
 from zra_async.bulk.export.rows.schema import columns
 from zra_async.bulk.export.windows import Covered
 from zra_async.bulk.seal import identity
 from zra_async.osfiles.replace import replace_file
+from zra_async.results.exports import ExportReport
 
 VERSION = 1
 

@@ -20,11 +20,12 @@ from zra_async.api.team_models import Team
 from zra_async.bulk.caller import BulkCaller
 from zra_async.bulk.export.folder.ledger import Ledger
 from zra_async.bulk.export.rows import account as account_rows
-from zra_async.bulk.export.streams import STREAMS, UnitKind
+from zra_async.bulk.export.streams import STREAMS
 from zra_async.bulk.export.units import Listed, Waiting, id_of
 from zra_async.core.limits import Lane
 from zra_async.core.operation import Label, ListOperation, Operation
 from zra_async.core.pages import Page, Pages
+from zra_async.results.exports import UnitKind
 
 T = TypeVar("T")
 #: a list inside a unit whose page token expires is begun anew so many times

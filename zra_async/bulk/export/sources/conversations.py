@@ -16,10 +16,11 @@ from zra_async.api.conversation_models import Conversation, ConversationDetail
 from zra_async.api.merge import merge_analysis, merge_speakers
 from zra_async.bulk.export.rows import conversations as rows
 from zra_async.bulk.export.sources.account import Calls, Gone, NotReady, Reading, confirm_gone, means_gone, version_of
-from zra_async.bulk.export.streams import STREAMS, UnitKind
+from zra_async.bulk.export.streams import STREAMS
 from zra_async.bulk.export.units import Listed, Waiting
 from zra_async.bulk.export.windows import Window
 from zra_async.osfiles.threads import to_thread
+from zra_async.results.exports import UnitKind
 
 #: how the service refuses what is not analysed yet
 _IN_PROCESSING = 5004

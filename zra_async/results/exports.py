@@ -1,4 +1,4 @@
-"""What an export tells of itself when it is done."""
+"""The report of an export."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from zra_async.bulk.export.streams import UnitKind
-from zra_async.core.plain import plain
+from zra_async.results.plain import plain
+
+#: what an export reads one at a time, such as one conversation with all that belongs to it
+UnitKind = Literal["conversation", "deal", "team", "user", "indicator", "meeting"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
