@@ -14,7 +14,7 @@ def test_models_names_every_structure() -> None:
     """No answer, record or enum is reachable through a private path only."""
     bases = (Model, Record, OpenEnum)
     found: set[str] = set()
-    for module in pkgutil.iter_modules(api.__path__, "zra_async.api."):
+    for module in pkgutil.walk_packages(api.__path__, "zra_async.api."):
         for name, thing in vars(importlib.import_module(module.name)).items():
             if inspect.isclass(thing) and issubclass(thing, bases) and thing not in bases and not name.startswith("_"):
                 found.add(name)

@@ -16,8 +16,8 @@ import pytest
 from tests.bulk.ingest.data import video
 from tests.bulk.ingest.service import run, service
 from zra_async import api
-from zra_async.api.conversation_models import Participant
-from zra_async.api.crm_records import AccountRecord
+from zra_async.api.conversations.models import Participant
+from zra_async.api.crm.records import AccountRecord
 from zra_async.api.schema import Model, Record
 from zra_async.bulk import ingest_status
 from zra_async.models import Conversation

@@ -17,20 +17,20 @@ from zra_async.osfiles.paths import StrPath
 from zra_async.session import Session
 
 if TYPE_CHECKING:
-    from zra_async.api.comments import Comments
-    from zra_async.api.deals import Deals
+    from zra_async.api.conversations.comments import Comments
+    from zra_async.api.deals.operations import Deals
     from zra_async.api.indicators import Indicators
     from zra_async.api.meetings import Meetings
     from zra_async.api.operations import Operations
     from zra_async.api.playlists import Playlists
-    from zra_async.api.teams import Teams
-    from zra_async.bulk.crm.namespace import Crm as Imports
+    from zra_async.api.teams.operations import Teams
+    from zra_async.bulk.crm.namespace import Crm
     from zra_async.bulk.export.record_stream import RecordStream
     from zra_async.bulk.ingest.job import DailyBudget, Items
     from zra_async.bulk.ingest.report import IngestReport, ItemOutcome
     from zra_async.bulk.polling import Polling
-    from zra_async.files.recordings import Conversations as Recordings
-    from zra_async.files.uploads import Files as Uploads
+    from zra_async.files.recordings import Conversations
+    from zra_async.files.uploads import Files
     from zra_async.results.exports import ExportReport
 
 
@@ -75,7 +75,7 @@ class ZRAClient(OperationCaller):
         await self._session.close()
 
     @property
-    def conversations(self) -> Recordings:
+    def conversations(self) -> Conversations:
         """Conversations, their content and their recordings."""
         return self._conversations
 
@@ -105,7 +105,7 @@ class ZRAClient(OperationCaller):
         return self._operations.deals
 
     @property
-    def crm(self) -> Imports:
+    def crm(self) -> Crm:
         """A CRM connected through the API, and imports of any size into it."""
         return self._crm
 
@@ -115,8 +115,8 @@ class ZRAClient(OperationCaller):
         return self._operations.teams
 
     @property
-    def files(self) -> Uploads:
-        """Uploads of files of any size, and the single requests that they consist of."""
+    def files(self) -> Files:
+        """Files of files of any size, and the single requests that they consist of."""
         return self._files
 
     @functools.cached_property
@@ -133,22 +133,22 @@ class ZRAClient(OperationCaller):
         return Operations(self)
 
     @functools.cached_property
-    def _conversations(self) -> Recordings:
-        from zra_async.files.recordings import Conversations as Recordings
+    def _conversations(self) -> Conversations:
+        from zra_async.files.recordings import Conversations
 
-        return Recordings(self, self._session)
-
-    @functools.cached_property
-    def _files(self) -> Uploads:
-        from zra_async.files.uploads import Files as Uploads
-
-        return Uploads(self, self._session, self._options)
+        return Conversations(self, self._session)
 
     @functools.cached_property
-    def _crm(self) -> Imports:
-        from zra_async.bulk.crm.namespace import Crm as Imports
+    def _files(self) -> Files:
+        from zra_async.files.uploads import Files
 
-        return Imports(self, self._session.observe)
+        return Files(self, self._session, self._options)
+
+    @functools.cached_property
+    def _crm(self) -> Crm:
+        from zra_async.bulk.crm.namespace import Crm
+
+        return Crm(self, self._session.observe)
 
     async def export(
         self,

@@ -1,188 +1,43 @@
-"""Every structure that is sent or received, by name: records to send, answers, and open enums."""
+"""Every structure that is sent or received, by name: records to send, answers, and open enums.
+
+Each name is written once, in the module of `zra_async.api` that defines it.
+"""
+
+# ruff: noqa: F403 (a wildcard is how a typed package re-exports whole modules)
+# several of the modules import UNSET, which is Final, and a wildcard imports it again
+# pyright: reportGeneralTypeIssues=false
 
 from __future__ import annotations
 
-from zra_async.api.comments import Comment, CommentPage, MentionedTeam, MentionedUser
-from zra_async.api.content_models import (
-    ContentAnalysis,
-    DealFactor,
-    DealMemo,
-    Finding,
-    MarkedBy,
-    Playbook,
-    PlaybookAnswer,
-    PlaybookElement,
-    PlaybookSource,
-    Rater,
-    Scale,
-    Scorecard,
-    ScorecardPage,
-    ScorecardQuestion,
-    Section,
-    SmartChapter,
-    Speaker,
-    SpeakerMetrics,
-    SpeakerPage,
-    Utterance,
-)
-from zra_async.api.conversation_models import (
-    AddedConversation,
-    AddedRecording,
-    Conversation,
-    ConversationDeal,
-    ConversationDetail,
-    ConversationPage,
-    ConversationParticipant,
-    ConversationView,
-    Moment,
-    Participant,
-    ParticipantType,
-    TimelineItem,
-    UserCount,
-)
-from zra_async.api.crm_models import (
-    CrmAccount,
-    CrmAccountList,
-    CrmContact,
-    CrmContactList,
-    CrmDeal,
-    CrmDealContact,
-    CrmDealList,
-    CrmLead,
-    CrmLeadList,
-    QueuedTask,
-    RegisteredStage,
-    Registration,
-    StageType,
-    Task,
-    TaskError,
-    TaskStatus,
-    TaskType,
-)
-from zra_async.api.crm_records import (
-    AccountRecord,
-    ContactRecord,
-    CrmRecord,
-    DealContact,
-    DealRecord,
-    DealStage,
-    LeadRecord,
-)
-from zra_async.api.deal_models import CustomerContact, Deal, DealActivity, DealActivityPage, DealDetail, DealPage
-from zra_async.api.file_models import PartNumberEtag, UploadedFile, UploadedPart, UploadEvent
-from zra_async.api.indicators import Indicator, IndicatorPage, IndicatorType, MentionedBy
-from zra_async.api.meetings import Meeting, MeetingPage, MeetingPlatform
-from zra_async.api.merge import Interactions
-from zra_async.api.playlists import Playlist, PlaylistPage
-from zra_async.api.team_models import (
-    AccessGrant,
-    Assignment,
-    CreatedTeam,
-    ManagerPage,
-    MemberPage,
-    NewMember,
-    ParentTeam,
-    Team,
-    TeamDetail,
-    TeamPage,
-    TeamType,
-    TeamUser,
-    UnassignedUserPage,
-)
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "AccessGrant",
-    "AccountRecord",
-    "AddedConversation",
-    "AddedRecording",
-    "Assignment",
-    "Comment",
-    "CommentPage",
-    "ContactRecord",
-    "ContentAnalysis",
-    "Conversation",
-    "ConversationDeal",
-    "ConversationDetail",
-    "ConversationPage",
-    "ConversationParticipant",
-    "ConversationView",
-    "CreatedTeam",
-    "CrmAccount",
-    "CrmAccountList",
-    "CrmContact",
-    "CrmContactList",
-    "CrmDeal",
-    "CrmDealContact",
-    "CrmDealList",
-    "CrmLead",
-    "CrmLeadList",
-    "CrmRecord",
-    "CustomerContact",
-    "Deal",
-    "DealActivity",
-    "DealActivityPage",
-    "DealContact",
-    "DealDetail",
-    "DealFactor",
-    "DealMemo",
-    "DealPage",
-    "DealRecord",
-    "DealStage",
-    "Finding",
-    "Indicator",
-    "IndicatorPage",
-    "IndicatorType",
-    "Interactions",
-    "LeadRecord",
-    "ManagerPage",
-    "MarkedBy",
-    "Meeting",
-    "MeetingPage",
-    "MeetingPlatform",
-    "MemberPage",
-    "MentionedBy",
-    "MentionedTeam",
-    "MentionedUser",
-    "Moment",
-    "NewMember",
-    "ParentTeam",
-    "PartNumberEtag",
-    "Participant",
-    "ParticipantType",
-    "Playbook",
-    "PlaybookAnswer",
-    "PlaybookElement",
-    "PlaybookSource",
-    "Playlist",
-    "PlaylistPage",
-    "QueuedTask",
-    "Rater",
-    "RegisteredStage",
-    "Registration",
-    "Scale",
-    "Scorecard",
-    "ScorecardPage",
-    "ScorecardQuestion",
-    "Section",
-    "SmartChapter",
-    "Speaker",
-    "SpeakerMetrics",
-    "SpeakerPage",
-    "StageType",
-    "Task",
-    "TaskError",
-    "TaskStatus",
-    "TaskType",
-    "Team",
-    "TeamDetail",
-    "TeamPage",
-    "TeamType",
-    "TeamUser",
-    "TimelineItem",
-    "UnassignedUserPage",
-    "UploadEvent",
-    "UploadedFile",
-    "UploadedPart",
-    "UserCount",
-    "Utterance",
-]
+from zra_async.api.conversations.comments import Comment as Comment
+from zra_async.api.conversations.comments import CommentPage as CommentPage
+from zra_async.api.conversations.comments import MentionedTeam as MentionedTeam
+from zra_async.api.conversations.comments import MentionedUser as MentionedUser
+from zra_async.api.conversations.content_models import *
+from zra_async.api.conversations.merge import Interactions as Interactions
+from zra_async.api.conversations.models import *
+from zra_async.api.crm.models import *
+from zra_async.api.crm.records import *
+from zra_async.api.deals.models import *
+from zra_async.api.files.models import *
+from zra_async.api.indicators import Indicator as Indicator
+from zra_async.api.indicators import IndicatorPage as IndicatorPage
+from zra_async.api.indicators import IndicatorType as IndicatorType
+from zra_async.api.indicators import MentionedBy as MentionedBy
+from zra_async.api.meetings import Meeting as Meeting
+from zra_async.api.meetings import MeetingPage as MeetingPage
+from zra_async.api.meetings import MeetingPlatform as MeetingPlatform
+from zra_async.api.playlists import Playlist as Playlist
+from zra_async.api.playlists import PlaylistPage as PlaylistPage
+from zra_async.api.schema import Model, OpenEnum, Record
+from zra_async.api.teams.models import *
+
+if not TYPE_CHECKING:  # type checkers follow the imports above
+    _BASES = (Model, OpenEnum, Record)
+    __all__ = sorted(
+        name
+        for name, thing in globals().items()
+        if isinstance(thing, type) and issubclass(thing, _BASES) and thing not in _BASES
+    )

@@ -16,9 +16,9 @@ import aiohttp
 import msgspec
 from msgspec.structs import asdict
 
-from zra_async.api.comments import CommentPage
-from zra_async.api.content_models import ContentAnalysis, DealMemo, ScorecardPage, Speaker, SpeakerPage
-from zra_async.api.conversation_models import Conversation, ConversationDetail, ConversationPage
+from zra_async.api.conversations.comments import CommentPage
+from zra_async.api.conversations.content_models import ContentAnalysis, DealMemo, ScorecardPage, Speaker, SpeakerPage
+from zra_async.api.conversations.models import Conversation, ConversationDetail, ConversationPage
 
 _LIST = msgspec.json.Decoder(ConversationPage)
 _DETAIL = msgspec.json.Decoder(ConversationDetail)

@@ -14,7 +14,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
-from zra_async.api.conversation_models import ConversationDetail, ConversationPage
+from zra_async.api.conversations.models import ConversationDetail, ConversationPage
 
 _DETAIL = msgspec.json.Decoder(ConversationDetail)
 _PAGE = msgspec.json.Decoder(ConversationPage)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.api.conftest import RecordingCaller
-from zra_async.api.comments import OPERATIONS, Comments
+from zra_async.api.conversations.comments import OPERATIONS, Comments
 from zra_async.errors import InvalidArgument
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.api.conftest import RecordingCaller
-from zra_async.api.content_models import (
+from zra_async.api.conversations.content_models import (
     AnalysisType,
     ContentAnalysis,
     DealFactor,
@@ -24,15 +24,15 @@ from zra_async.api.content_models import (
     SpeakerMetrics,
     Utterance,
 )
-from zra_async.api.conversation_models import ParticipantType
-from zra_async.api.conversations import Conversations
-from zra_async.api.merge import Interactions, merge_analysis, merge_speakers
+from zra_async.api.conversations.merge import Interactions, merge_analysis, merge_speakers
+from zra_async.api.conversations.models import ParticipantType
+from zra_async.api.conversations.operations import ConversationOperations
 from zra_async.errors import InvalidArgument
 
 
 @pytest.fixture
-def conversations(caller: RecordingCaller) -> Conversations:
-    return Conversations(caller)
+def conversations(caller: RecordingCaller) -> ConversationOperations:
+    return ConversationOperations(caller)
 
 
 # --------------------------------------------------------------------------- on the wire
@@ -40,7 +40,7 @@ def conversations(caller: RecordingCaller) -> Conversations:
 
 @pytest.mark.parametrize("analysis_type", get_args(AnalysisType))
 async def test_content_analysis_asks_for_one_type(
-    conversations: Conversations, caller: RecordingCaller, analysis_type: AnalysisType
+    conversations: ConversationOperations, caller: RecordingCaller, analysis_type: AnalysisType
 ) -> None:
     """The type travels in the query, and a page is its own single item."""
     page = await conversations.content_analysis("c", analysis_type=analysis_type, page_size=10)
@@ -48,7 +48,7 @@ async def test_content_analysis_asks_for_one_type(
     assert list(page.items) == [page.answer]
 
 
-async def test_content_analysis_reads_every_part(conversations: Conversations) -> None:
+async def test_content_analysis_reads_every_part(conversations: ConversationOperations) -> None:
     """All lists of the documented example come back as Structs, times as they were sent."""
     found = (await conversations.content_analysis("c", analysis_type="all")).answer
     finding = found.topics[0].section[0]
@@ -60,7 +60,7 @@ async def test_content_analysis_reads_every_part(conversations: Conversations) -
 
 @pytest.mark.parametrize("analysis_type", ["", "deal_memo", None, "ALL"])
 async def test_unknown_analysis_is_refused(
-    conversations: Conversations, caller: RecordingCaller, analysis_type: Any
+    conversations: ConversationOperations, caller: RecordingCaller, analysis_type: Any
 ) -> None:
     """A type that is not documented is refused before anything is sent, merged or not."""
     with pytest.raises(InvalidArgument, match="analysis_type"):
@@ -73,7 +73,7 @@ async def test_unknown_analysis_is_refused(
 @pytest.mark.parametrize("analysis_type", get_args(AnalysisType))
 async def test_legacy_knows_five_types(caller: RecordingCaller, analysis_type: AnalysisType) -> None:
     """The deprecated twin takes the first five types and no other."""
-    conversations = Conversations(caller, legacy=True)
+    conversations = ConversationOperations(caller, legacy=True)
     if analysis_type in get_args(LegacyAnalysisType):
         with pytest.warns(DeprecationWarning, match="content_analysis is deprecated"):
             await conversations.content_analysis("c", analysis_type=analysis_type)
@@ -84,7 +84,7 @@ async def test_legacy_knows_five_types(caller: RecordingCaller, analysis_type: A
         assert not caller.requests
 
 
-async def test_scorecards(conversations: Conversations, caller: RecordingCaller) -> None:
+async def test_scorecards(conversations: ConversationOperations, caller: RecordingCaller) -> None:
     """Scorecards come with their questions, a whole number in place of a fraction included."""
     page = await conversations.scorecards("c", cursor="next")
     assert caller.sent.query == {"page_size": "300", "next_page_token": "next"}
@@ -96,7 +96,7 @@ async def test_scorecards(conversations: Conversations, caller: RecordingCaller)
 
 @pytest.mark.parametrize("arguments", [{"conversation_id": ""}, {"page_size": 301}, {"page_size": 0}], ids=repr)
 def test_lists_of_content_refuse(
-    conversations: Conversations, caller: RecordingCaller, arguments: dict[str, Any]
+    conversations: ConversationOperations, caller: RecordingCaller, arguments: dict[str, Any]
 ) -> None:
     """A blank id or a page size out of bounds is refused when the list is begun."""
     for work in (conversations.interactions, conversations.scorecards):
@@ -109,14 +109,14 @@ def test_lists_of_content_refuse(
 
 @pytest.mark.parametrize("answer", [{}, {"participants": None}, {"participants": []}], ids=repr)
 async def test_interactions_without_participants(
-    conversations: Conversations, caller: RecordingCaller, answer: dict[str, Any]
+    conversations: ConversationOperations, caller: RecordingCaller, answer: dict[str, Any]
 ) -> None:
     """A conversation in which nobody is listed is an empty one, not an error."""
     caller.answers = [answer]
     assert await conversations.merged_interactions("c") == Interactions()
 
 
-async def test_interactions_over_pages(conversations: Conversations, caller: RecordingCaller) -> None:
+async def test_interactions_over_pages(conversations: ConversationOperations, caller: RecordingCaller) -> None:
     """A speaker who recurs is one, silent ones stay, and the transcript is in the order of the conversation."""
     tom = {"user_id": "t", "display_name": "Tom", "speaker_type": "rep"}
     ann = {"user_id": "", "email": "ann@example.com", "speaker_type": "customer"}
@@ -140,7 +140,7 @@ async def test_interactions_over_pages(conversations: Conversations, caller: Rec
     assert [utterance.text for _, utterance in merged.transcript] == ["hello", "well", "yes", "later"]
 
 
-async def test_merged_content_analysis(conversations: Conversations, caller: RecordingCaller) -> None:
+async def test_merged_content_analysis(conversations: ConversationOperations, caller: RecordingCaller) -> None:
     """Lists are joined in the order of the pages; summary and memo come from the first page that has them."""
     caller.answers = [
         {"topics": [{"section": [{"label": "a"}]}], "summary": "", "next_page_token": "two"},

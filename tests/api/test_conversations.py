@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from tests.api.conftest import RecordingCaller
-from zra_async.api.conversation_models import (
+from zra_async.api.conversations.models import (
     ConversationDetail,
     Participant,
     ParticipantType,
     TimelineItem,
 )
-from zra_async.api.conversations import OPERATIONS, Conversations
+from zra_async.api.conversations.operations import OPERATIONS, ConversationOperations
 from zra_async.errors import InvalidArgument
 
 START = datetime(2022, 3, 23, 6, 0, tzinfo=UTC)
@@ -24,11 +24,11 @@ QUOTED = "egLSRuj2SlWet%2BwLi87LNA%3D%3D%2C1667893163000"
 
 
 @pytest.fixture
-def conversations(caller: RecordingCaller) -> Conversations:
-    return Conversations(caller)
+def conversations(caller: RecordingCaller) -> ConversationOperations:
+    return ConversationOperations(caller)
 
 
-async def test_list_sends_every_filter(conversations: Conversations, caller: RecordingCaller) -> None:
+async def test_list_sends_every_filter(conversations: ConversationOperations, caller: RecordingCaller) -> None:
     """Each filter of a list travels under its own name, times in UTC and whole seconds, flags in lower case."""
     tokyo = timezone(timedelta(hours=9))
     await conversations.list(
@@ -63,7 +63,7 @@ async def test_list_sends_every_filter(conversations: Conversations, caller: Rec
     }
 
 
-async def test_list_without_filters_sends_none(conversations: Conversations, caller: RecordingCaller) -> None:
+async def test_list_without_filters_sends_none(conversations: ConversationOperations, caller: RecordingCaller) -> None:
     """A list without arguments asks for the largest page and for nothing else."""
     page = await conversations.list()
     assert caller.sent.target == "/zra/conversations?page_size=300"
@@ -96,14 +96,16 @@ async def test_list_without_filters_sends_none(conversations: Conversations, cal
     ],
     ids=repr,
 )
-def test_list_refuses(conversations: Conversations, caller: RecordingCaller, arguments: dict[str, Any]) -> None:
+def test_list_refuses(
+    conversations: ConversationOperations, caller: RecordingCaller, arguments: dict[str, Any]
+) -> None:
     """A list that breaks a documented limit is refused when it is begun, before anything is sent."""
     with pytest.raises(InvalidArgument):
         conversations.list(**arguments)
     assert not caller.requests
 
 
-async def test_add_sends_its_fields(conversations: Conversations, caller: RecordingCaller) -> None:
+async def test_add_sends_its_fields(conversations: ConversationOperations, caller: RecordingCaller) -> None:
     """All fields of a new conversation stand in the body; what was not given does not."""
     tom = Participant(display_name="Tom")
     added = await conversations.add(
@@ -136,7 +138,7 @@ async def test_add_sends_its_fields(conversations: Conversations, caller: Record
     }
 
 
-async def test_add_by_address_sends_the_least(conversations: Conversations, caller: RecordingCaller) -> None:
+async def test_add_by_address_sends_the_least(conversations: ConversationOperations, caller: RecordingCaller) -> None:
     """The two required fields and a source are enough."""
     await conversations.add(
         conversation_type="phone", meeting_start_time=START, download_url="https://example.com/a.mp4?key=1"
@@ -152,7 +154,7 @@ PEOPLE = [Participant(display_name=f"person {n}") for n in range(201)]
 TURNS = [TimelineItem(start_time_in_recording="00:00:01", participants=PEOPLE[:1])] * 201
 
 
-async def test_add_takes_as_many_as_documented(conversations: Conversations, caller: RecordingCaller) -> None:
+async def test_add_takes_as_many_as_documented(conversations: ConversationOperations, caller: RecordingCaller) -> None:
     """200 participants and 200 timeline items still pass."""
     await conversations.add(
         conversation_type="phone",
@@ -198,7 +200,9 @@ async def test_add_takes_as_many_as_documented(conversations: Conversations, cal
     ],
     ids=lambda arguments: " ".join(f"{name}={str(value)[:30]}" for name, value in arguments.items()) or "no source",
 )
-async def test_add_refuses(conversations: Conversations, caller: RecordingCaller, arguments: dict[str, Any]) -> None:
+async def test_add_refuses(
+    conversations: ConversationOperations, caller: RecordingCaller, arguments: dict[str, Any]
+) -> None:
     """A conversation that breaks a documented limit is refused before anything is sent."""
     with pytest.raises(InvalidArgument):
         await conversations.add(**{"conversation_type": "meeting", "meeting_start_time": START, **arguments})
@@ -221,7 +225,7 @@ def test_participant_needs_a_name() -> None:
             TimelineItem(start_time_in_recording="1", participants=people)  # type: ignore[arg-type]
 
 
-async def test_refused_address_is_not_repeated(conversations: Conversations) -> None:
+async def test_refused_address_is_not_repeated(conversations: ConversationOperations) -> None:
     """The message about a refused address does not show it, since it may carry a signature."""
     with pytest.raises(InvalidArgument) as caught:
         await conversations.add(
@@ -230,7 +234,7 @@ async def test_refused_address_is_not_repeated(conversations: Conversations) -> 
     assert "geheim" not in str(caught.value)
 
 
-async def test_add_recording(conversations: Conversations, caller: RecordingCaller) -> None:
+async def test_add_recording(conversations: ConversationOperations, caller: RecordingCaller) -> None:
     """A recording is added to the conversations of its host, by its link or its meeting."""
     added = await conversations.add_recording("me@example.com", meeting_uuid="/a//b==")
     assert added.meeting_uuid == "egLSRuj2SlWet+wLi87LNA=="
@@ -238,13 +242,13 @@ async def test_add_recording(conversations: Conversations, caller: RecordingCall
     assert caller.body == {"meeting_uuid": "/a//b=="}
 
 
-async def test_add_recording_by_link(conversations: Conversations, caller: RecordingCaller) -> None:
+async def test_add_recording_by_link(conversations: ConversationOperations, caller: RecordingCaller) -> None:
     """The link travels alone."""
     await conversations.add_recording("u", recording_link="https://zoom.us/rec/share/x")
     assert caller.body == {"recording_link": "https://zoom.us/rec/share/x"}
 
 
-async def test_add_recording_by_both(conversations: Conversations, caller: RecordingCaller) -> None:
+async def test_add_recording_by_both(conversations: ConversationOperations, caller: RecordingCaller) -> None:
     """Both names may be given: the service goes by the link."""
     both = {"meeting_uuid": "a", "recording_link": "https://zoom.us/rec/share/x"}
     await conversations.add_recording("u", **both)
@@ -263,7 +267,7 @@ async def test_add_recording_by_both(conversations: Conversations, caller: Recor
     ids=repr,
 )
 async def test_add_recording_refuses(
-    conversations: Conversations, caller: RecordingCaller, arguments: dict[str, Any]
+    conversations: ConversationOperations, caller: RecordingCaller, arguments: dict[str, Any]
 ) -> None:
     """No name of a recording, or a blank one, is refused before anything is sent."""
     with pytest.raises(InvalidArgument):
@@ -271,7 +275,7 @@ async def test_add_recording_refuses(
     assert not caller.requests
 
 
-async def test_get_reads_every_part(conversations: Conversations, caller: RecordingCaller) -> None:
+async def test_get_reads_every_part(conversations: ConversationOperations, caller: RecordingCaller) -> None:
     """The parts of a conversation come back as Structs; a value outside the documented ones is kept."""
     detail = await conversations.get(ID)
     assert caller.sent.target == f"/zra/conversations/{QUOTED}"
@@ -298,14 +302,14 @@ def test_links_are_not_shown(name: str) -> None:
     assert "downloadUrl=None" in repr(ConversationDetail())
 
 
-async def test_download_link(conversations: Conversations, caller: RecordingCaller) -> None:
+async def test_download_link(conversations: ConversationOperations, caller: RecordingCaller) -> None:
     """The link is that of the answer, and None when there is none."""
     caller.answers = [{"recording_download_url": "https://example.com/r"}, {"recording_download_url": ""}]
     assert await conversations.download_link(ID) == "https://example.com/r"
     assert await conversations.download_link(ID) is None
 
 
-async def test_delete_and_update_host(conversations: Conversations, caller: RecordingCaller) -> None:
+async def test_delete_and_update_host(conversations: ConversationOperations, caller: RecordingCaller) -> None:
     """Deleting sends no body; a new host travels by id or mail address."""
     await conversations.delete("a/b")
     await conversations.update_host("c", new_host_id="tom@example.com")
@@ -317,7 +321,7 @@ async def test_delete_and_update_host(conversations: Conversations, caller: Reco
 
 @pytest.mark.parametrize("conversation_id", ["", " ", None, 5])
 async def test_blank_ids_are_refused(
-    conversations: Conversations, caller: RecordingCaller, conversation_id: Any
+    conversations: ConversationOperations, caller: RecordingCaller, conversation_id: Any
 ) -> None:
     """Every operation on one conversation refuses an id that is blank or no text."""
     for work in (conversations.get, conversations.delete, conversations.download_link):
@@ -332,7 +336,7 @@ async def test_blank_ids_are_refused(
 
 async def test_legacy_calls_the_deprecated_twin(caller: RecordingCaller) -> None:
     """The same method, under the other prefix, with a warning that points at the caller."""
-    conversations = Conversations(caller, legacy=True)
+    conversations = ConversationOperations(caller, legacy=True)
     with pytest.warns(DeprecationWarning, match="GET /zra/conversations/{conversation_id} replaces") as of_get:
         await conversations.get(ID)
     with pytest.warns(DeprecationWarning, match="GET /zra/conversations replaces") as of_list:
@@ -347,7 +351,7 @@ async def test_legacy_calls_the_deprecated_twin(caller: RecordingCaller) -> None
 @pytest.mark.parametrize("row", OPERATIONS, ids=lambda row: row.name)
 def test_rows_are_named_after_their_method(row: Any) -> None:
     """Each row can be called by its name, with the parameters of its path as first arguments."""
-    method = getattr(Conversations, row.name.removeprefix("conversations."))
+    method = getattr(ConversationOperations, row.name.removeprefix("conversations."))
     parameters = list(inspect.signature(method).parameters.values())[1:]
     positional = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
     assert positional == [part[1:-1] for part in row.path.split("/") if part.startswith("{")]

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from zra_async.api.crm import Crm
-from zra_async.api.crm_models import Task, TaskStatus, TaskType
-from zra_async.api.crm_records import (
+from zra_async.api.crm.models import Task, TaskStatus, TaskType
+from zra_async.api.crm.operations import CrmOperations
+from zra_async.api.crm.records import (
     AccountRecord,
     ContactRecord,
     CrmRecord,
@@ -59,7 +59,7 @@ def target(request: wire.Request) -> str:
 
 async def test_register_sends_its_fields(caller: RecordingCaller) -> None:
     """A registration sends every field that was given, and no other."""
-    await Crm(caller).register(
+    await CrmOperations(caller).register(
         "oracle", deal_stages=STAGES, crm_name="Oracle", url_pattern_deal="https://crm.example.com/deal/{id}"
     )
     assert target(caller.sent) == "POST /zra/crm/settings"
@@ -78,7 +78,7 @@ async def test_register_sends_its_fields(caller: RecordingCaller) -> None:
 async def test_register_takes_stages_as_mappings(caller: RecordingCaller) -> None:
     """Stages may be plain mappings."""
     stages = [{"stage_name": kind, "stage_type": kind} for kind in ("OPEN", "CLOSED_WON", "CLOSED_LOST")]
-    await Crm(caller).register("a", deal_stages=stages)
+    await CrmOperations(caller).register("a", deal_stages=stages)
     assert caller.body["deal_stages"] == stages
 
 
@@ -111,7 +111,7 @@ async def test_register_refuses(caller: RecordingCaller, changes: dict[str, Any]
     """A registration that breaks a documented rule is refused before the wire, and the error says which."""
     arguments = {"crm_type": "oracle", "deal_stages": STAGES, **changes}
     with pytest.raises(InvalidArgument) as refused:
-        await Crm(caller).register(**arguments)
+        await CrmOperations(caller).register(**arguments)
     assert named in str(refused.value)
     assert not caller.requests
 
@@ -119,14 +119,14 @@ async def test_register_refuses(caller: RecordingCaller, changes: dict[str, Any]
 @pytest.mark.parametrize("crm_type", ["a", "Oracle_12", "a" * 16])
 async def test_register_accepts_types_at_the_limits(caller: RecordingCaller, crm_type: str) -> None:
     """The shortest and longest allowed types pass."""
-    await Crm(caller).register(crm_type, deal_stages=STAGES)
+    await CrmOperations(caller).register(crm_type, deal_stages=STAGES)
     assert caller.body["crm_type"] == crm_type
 
 
 async def test_registration_and_task_are_read(caller: RecordingCaller) -> None:
     """Registration and task are one GET each, and decode to their Structs."""
-    registration = await Crm(caller).registration()
-    task = await Crm(caller).task("t/1")
+    registration = await CrmOperations(caller).registration()
+    task = await CrmOperations(caller).task("t/1")
     assert [target(r) for r in caller.requests] == ["GET /zra/crm/settings", "GET /zra/crm/tasks/t%252F1"]
     assert registration.create_time == NOON
     assert registration.deal_stages[0].stage_name == "Prospecting"
@@ -146,7 +146,7 @@ def test_a_task_knows_when_it_has_ended(status: str | None, ended: bool) -> None
 @pytest.mark.parametrize(("given_value", "on_the_wire"), [(False, "false"), (True, "true")])
 async def test_unregister_says_whether_records_go(caller: RecordingCaller, given_value: bool, on_the_wire: str) -> None:
     """``remove_all`` reaches the wire either way, so that the default of the service does not matter."""
-    await Crm(caller).unregister(given_value)
+    await CrmOperations(caller).unregister(given_value)
     assert target(caller.sent) == f"DELETE /zra/crm/settings?remove_all={on_the_wire}"
 
 
@@ -154,14 +154,14 @@ async def test_unregister_says_whether_records_go(caller: RecordingCaller, given
 async def test_unregister_takes_no_near_booleans(caller: RecordingCaller, value: Any) -> None:
     """What only looks like a boolean never decides whether all records are removed."""
     with pytest.raises(InvalidArgument, match="remove_all"):
-        await Crm(caller).unregister(remove_all=value)
+        await CrmOperations(caller).unregister(remove_all=value)
     assert not caller.requests
 
 
 async def test_task_refuses_a_blank_id(caller: RecordingCaller) -> None:
     """A blank task id is refused before the wire."""
     with pytest.raises(InvalidArgument, match="task_id"):
-        await Crm(caller).task(" ")
+        await CrmOperations(caller).task(" ")
     assert not caller.requests
 
 
@@ -171,7 +171,7 @@ async def test_task_refuses_a_blank_id(caller: RecordingCaller) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 async def test_get_asks_by_crm_id(caller: RecordingCaller, kind: str) -> None:
     """Ids travel as one comma-separated value under the name of their kind."""
-    found = await getattr(Crm(caller), kind).get(["1", "2", "1"])
+    found = await getattr(CrmOperations(caller), kind).get(["1", "2", "1"])
     assert target(caller.sent) == f"GET /zra/crm/{kind}?crm_{kind[:-1]}_ids=1%2C2"
     assert len(found) == 1
     assert found[0].modify_time == NOON
@@ -182,7 +182,7 @@ async def test_get_asks_by_crm_id(caller: RecordingCaller, kind: str) -> None:
 async def test_get_refuses(caller: RecordingCaller, kind: str, ids: Any) -> None:
     """No ids, blank ones, and ids that a comma would split are refused before the wire."""
     with pytest.raises(InvalidArgument, match="ids"):
-        await getattr(Crm(caller), kind).get(ids)
+        await getattr(CrmOperations(caller), kind).get(ids)
     assert not caller.requests
 
 
@@ -193,14 +193,14 @@ async def test_get_splits_and_merges(count: int, failing: int) -> None:
     pieces = [ids[start : start + 100] for start in range(0, count, 100)]
     answers: list[Any] = [{"data": [{"crm_account_id": i} for i in piece]} for piece in pieces]
     caller = RecordingCaller(list(answers))
-    found = await Crm(caller).accounts.get(ids)
+    found = await CrmOperations(caller).accounts.get(ids)
     assert [record.crm_account_id for record in found] == ids
     assert [r.query["crm_account_ids"].split(",") for r in caller.requests] == pieces
 
     if failing <= len(pieces):
         answers[failing - 1] = ServerError("crm.accounts.get", status=500)
         with pytest.raises((PartlyDone, ServerError)) as failed:
-            await Crm(RecordingCaller(answers)).accounts.get(ids)
+            await CrmOperations(RecordingCaller(answers)).accounts.get(ids)
         if len(pieces) == 1:
             assert failed.type is ServerError
         else:
@@ -221,7 +221,7 @@ async def test_import_takes_structs_and_mappings_alike(caller: RecordingCaller, 
     mapping = {
         name: value for name in struct.__struct_fields__ if isinstance(value := getattr(struct, name), (str, datetime))
     }
-    queued = await getattr(Crm(caller), kind).import_records([struct, mapping])
+    queued = await getattr(CrmOperations(caller), kind).import_records([struct, mapping])
     assert target(caller.sent) == f"POST /zra/crm/{kind}"
     first, second = caller.body["data"]
     assert first == second
@@ -232,7 +232,7 @@ async def test_import_takes_structs_and_mappings_alike(caller: RecordingCaller, 
 async def test_import_sends_every_field_of_a_deal(caller: RecordingCaller) -> None:
     """Numbers, dates, times and nested contacts reach the wire in the documented formats."""
     east = timezone(timedelta(hours=2))
-    await Crm(caller).deals.import_records(
+    await CrmOperations(caller).deals.import_records(
         [
             DealRecord(
                 crm_deal_id="d1",
@@ -278,7 +278,7 @@ async def test_import_sends_every_field_of_a_deal(caller: RecordingCaller) -> No
 async def test_a_deletion_needs_its_id_alone(caller: RecordingCaller, kind: str, record: CrmRecord) -> None:
     """A record that deletes carries its CRM id and the mark, nothing else; a mapping may do the same."""
     mapping = {f"crm_{kind[:-1]}_id": "x", "deletion": True}
-    await getattr(Crm(caller), kind).import_records([record, mapping])
+    await getattr(CrmOperations(caller), kind).import_records([record, mapping])
     assert caller.body["data"] == [mapping, mapping]
 
 
@@ -294,7 +294,7 @@ async def test_import_names_the_record_that_lacks_a_field(caller: RecordingCalle
     good = {n: value for n in struct.__struct_fields__ if isinstance(value := getattr(struct, n), (str, datetime))}
     for bad in ({n: v for n, v in good.items() if n != name}, {**good, name: ""}):
         with pytest.raises(InvalidArgument, match=rf"records\[1\].*{name}"):
-            await getattr(Crm(caller), kind).import_records([good, bad])
+            await getattr(CrmOperations(caller), kind).import_records([good, bad])
     assert not caller.requests
 
 
@@ -323,7 +323,7 @@ async def test_import_refuses_wrong_values(caller: RecordingCaller, field: str, 
     """A value of the wrong type or shape, a naive time and an unknown field are refused, with index and field."""
     good = {"crm_account_id": "a1", "account_name": "A", "modify_time": NOON}
     with pytest.raises(InvalidArgument, match=rf"records\[2\].*{field}"):
-        await Crm(caller).accounts.import_records([good, good, {**good, field: value}])
+        await CrmOperations(caller).accounts.import_records([good, good, {**good, field: value}])
     assert not caller.requests
 
 
@@ -344,7 +344,7 @@ async def test_import_refuses_wrong_deals(caller: RecordingCaller, field: str, v
     """The nested parts of a deal are checked as well."""
     deal = {"crm_deal_id": "d", "crm_account_id": "a", "owner_email": "o@x", "deal_name": "n", "stage": "s"}
     with pytest.raises(InvalidArgument, match=rf"records\[0\].*{field}"):
-        await Crm(caller).deals.import_records([{**deal, "modify_time": NOON, field: value}])
+        await CrmOperations(caller).deals.import_records([{**deal, "modify_time": NOON, field: value}])
     assert not caller.requests
 
 
@@ -353,7 +353,7 @@ async def test_import_checks_the_types_inside_a_struct(caller: RecordingCaller) 
     wrong: Any = 5
     record = AccountRecord(crm_account_id="a", account_name="A", modify_time=NOON, domain=wrong)
     with pytest.raises(InvalidArgument, match=r"records\[0\]: domain"):
-        await Crm(caller).accounts.import_records([record])
+        await CrmOperations(caller).accounts.import_records([record])
     assert not caller.requests
 
 
@@ -380,20 +380,20 @@ def test_a_struct_refuses_at_once(make: Any) -> None:
 async def test_import_refuses_other_lists(caller: RecordingCaller, records: Any) -> None:
     """An empty list, a list of something else, and more than 2 000 records are refused before the wire."""
     with pytest.raises(InvalidArgument, match="records"):
-        await Crm(caller).accounts.import_records(records)
+        await CrmOperations(caller).accounts.import_records(records)
     assert not caller.requests
 
 
 async def test_import_takes_2000_from_a_generator(caller: RecordingCaller) -> None:
     """2 000 records are one call, from whatever iterable they come."""
-    await Crm(caller).leads.import_records(LeadRecord.delete(str(n)) for n in range(2000))
+    await CrmOperations(caller).leads.import_records(LeadRecord.delete(str(n)) for n in range(2000))
     assert [record["crm_lead_id"] for record in caller.body["data"]] == [str(n) for n in range(2000)]
 
 
 async def test_amounts_may_be_decimals(caller: RecordingCaller) -> None:
     """An amount from a database, a Decimal, goes out as a number."""
     record = {"crm_account_id": "a", "account_name": "A", "modify_time": NOON, "annual_revenue": Decimal("1.25")}
-    await Crm(caller).accounts.import_records([record])
+    await CrmOperations(caller).accounts.import_records([record])
     assert caller.body["data"][0]["annual_revenue"] == 1.25
 
 
@@ -409,7 +409,7 @@ async def test_any_text_survives_the_wire(name: str) -> None:
     """Any text that JSON can hold arrives as it was given."""
     caller = RecordingCaller()
     record = AccountRecord(crm_account_id="a", account_name=name, modify_time=NOON)
-    await Crm(caller).accounts.import_records([record])
+    await CrmOperations(caller).accounts.import_records([record])
     assert isinstance(caller.sent.body, bytes)
     assert json.loads(caller.sent.body)["data"][0]["account_name"] == name
 
@@ -417,5 +417,5 @@ async def test_any_text_survives_the_wire(name: str) -> None:
 async def test_the_crm_has_no_deprecated_twin(caller: RecordingCaller) -> None:
     """The legacy namespace refuses what the deprecated prefix never had."""
     with pytest.raises(InvalidArgument, match="no deprecated twin"):
-        await Crm(caller, legacy=True).accounts.get(["1"])
+        await CrmOperations(caller, legacy=True).accounts.get(["1"])
     assert not caller.requests

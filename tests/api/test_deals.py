@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.api.conftest import RecordingCaller
-from zra_async.api.deals import Deals
+from zra_async.api.deals.operations import Deals
 from zra_async.errors import InvalidArgument
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from zra_async.api.file_models import PartNumberEtag
-from zra_async.api.files import MAX_PART_BYTES, MAX_SINGLE_BYTES, Files
+from zra_async.api.files.models import PartNumberEtag
+from zra_async.api.files.operations import MAX_PART_BYTES, MAX_SINGLE_BYTES, FileOperations
 from zra_async.core import wire
 from zra_async.core.form import BytesBody
 from zra_async.core.operation import Host, Label
@@ -19,7 +19,7 @@ from zra_async.errors import InvalidArgument
 
 from .conftest import RecordingCaller
 
-Call = Callable[[Files], Awaitable[Any]]
+Call = Callable[[FileOperations], Awaitable[Any]]
 MANY = [PartNumberEtag(part_number=n, etag="e") for n in range(1, 102)]
 ETAGS = (PartNumberEtag(part_number=1, etag="e1"), PartNumberEtag(part_number=2, etag="e2"))
 
@@ -66,7 +66,7 @@ async def form_of(request: wire.Request) -> dict[str, tuple[str | None, bytes]]:
 @pytest.mark.parametrize("content", [b"abc", bytearray(b"abc"), memoryview(b"abc"), BytesBody(b"abc")])
 async def test_single_upload_is_a_form(caller: RecordingCaller, content: Any) -> None:
     """Content of every kind goes out as the file of a form, with its name."""
-    uploaded = await Files(caller).upload_single(content, file_name="call.mp4")
+    uploaded = await FileOperations(caller).upload_single(content, file_name="call.mp4")
     assert caller.sent.target == "/zra/files"
     assert await form_of(caller.sent) == {"file": ("call.mp4", b"abc")}
     assert uploaded.file_id == "xBvggqyjQUal6TecwMlYwE"
@@ -74,7 +74,7 @@ async def test_single_upload_is_a_form(caller: RecordingCaller, content: Any) ->
 
 async def test_an_attachment_names_its_main_file(caller: RecordingCaller) -> None:
     """``main_file_id`` and ``source`` are fields of the form, and stand before the file."""
-    await Files(caller).upload_single(b"{}", file_name="call.transcript.json", main_file_id="m", source=2)
+    await FileOperations(caller).upload_single(b"{}", file_name="call.transcript.json", main_file_id="m", source=2)
     form = await form_of(caller.sent)
     assert form == {
         "main_file_id": (None, b"m"),
@@ -86,7 +86,7 @@ async def test_an_attachment_names_its_main_file(caller: RecordingCaller) -> Non
 
 async def test_a_part_names_its_upload_and_number(caller: RecordingCaller) -> None:
     """A part carries the context and its number, and its receipt can be handed on as it is."""
-    part = await Files(caller).upload_part(b"xyz", upload_context="ctx", part_number=100)
+    part = await FileOperations(caller).upload_part(b"xyz", upload_context="ctx", part_number=100)
     assert caller.sent.target == "/zra/files/multipart"
     form = await form_of(caller.sent)
     assert (form["upload_context"][1], form["part_number"][1], form["file"][1]) == (b"ctx", b"100", b"xyz")
@@ -95,7 +95,7 @@ async def test_a_part_names_its_upload_and_number(caller: RecordingCaller) -> No
 
 async def test_creation_sends_its_event(caller: RecordingCaller) -> None:
     """Beginning an upload sends the method and its parameters."""
-    begun = await Files(caller).create_multipart_upload("call.mp4", "m")
+    begun = await FileOperations(caller).create_multipart_upload("call.mp4", "m")
     assert caller.sent.target == "/zra/files/multipart/upload_events"
     assert caller.body == {
         "method": "CreateMultipartUpload",
@@ -116,7 +116,7 @@ async def test_creation_sends_its_event(caller: RecordingCaller) -> None:
 )
 async def test_completion_sends_the_receipts_in_order(caller: RecordingCaller, parts: Any) -> None:
     """Completing an upload sends every receipt, by part number, however they were given."""
-    done = await Files(caller).complete_multipart_upload("ctx", parts)
+    done = await FileOperations(caller).complete_multipart_upload("ctx", parts)
     assert caller.body == {
         "method": "CompleteMultipartUpload",
         "params": {
@@ -129,7 +129,7 @@ async def test_completion_sends_the_receipts_in_order(caller: RecordingCaller, p
 
 async def test_events_by_the_names_of_the_wire(caller: RecordingCaller) -> None:
     """``upload_events`` sends what the two named methods send."""
-    files = Files(caller)
+    files = FileOperations(caller)
     await files.upload_events("CreateMultipartUpload", file_name="f")
     await files.create_multipart_upload("f")
     await files.upload_events("CompleteMultipartUpload", upload_context="c", part_number_etags=ETAGS)
@@ -150,14 +150,14 @@ async def test_events_by_the_names_of_the_wire(caller: RecordingCaller) -> None:
 )
 async def test_what_may_be_repeated(caller: RecordingCaller, call: Call, label: Label, repeatable: bool) -> None:
     """A part and a creation may be repeated when their answer is lost, a single upload and a completion may not."""
-    await call(Files(caller))
+    await call(FileOperations(caller))
     row = caller.sent.operation
     assert (row.host, row.label, row.retry_safe) == (Host.FILE, label, repeatable)
 
 
 async def test_the_deprecated_twins_warn_where_they_are_called(caller: RecordingCaller) -> None:
     """All events go to the old prefix under ``legacy``, and the warning points at the caller's own line."""
-    files = Files(caller, legacy=True)
+    files = FileOperations(caller, legacy=True)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         await files.upload_single(b"x", file_name="f")
@@ -224,7 +224,7 @@ REFUSED: list[tuple[str, Call]] = [
 async def test_calls_refuse(caller: RecordingCaller, named: str, call: Call) -> None:
     """Every documented limit is checked before the wire, and the error names what broke it."""
     with pytest.raises(InvalidArgument) as refused:
-        await call(Files(caller))
+        await call(FileOperations(caller))
     assert named in str(refused.value)
     assert not caller.requests
 
@@ -232,12 +232,12 @@ async def test_calls_refuse(caller: RecordingCaller, named: str, call: Call) -> 
 async def test_an_open_file_is_not_content(caller: RecordingCaller, tmp_path: Any) -> None:
     """A file object can write, but it is no body: it knows neither its size nor how to be sent twice."""
     with (tmp_path / "f").open("w+b") as file, pytest.raises(InvalidArgument, match="bytes or a Body"):
-        await Files(caller).upload_single(file, file_name="f")
+        await FileOperations(caller).upload_single(file, file_name="f")
     assert not caller.requests
 
 
 async def test_the_largest_allowed_sizes_pass(caller: RecordingCaller) -> None:
     """A file and a part of exactly the documented maximum are accepted."""
-    await Files(caller).upload_single(Sized(MAX_SINGLE_BYTES), file_name="f")
-    await Files(caller).upload_part(Sized(MAX_PART_BYTES), upload_context="c", part_number=1)
+    await FileOperations(caller).upload_single(Sized(MAX_SINGLE_BYTES), file_name="f")
+    await FileOperations(caller).upload_part(Sized(MAX_PART_BYTES), upload_context="c", part_number=1)
     assert len(caller.requests) == 2

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from zra_async import ZRAClient, errors
-from zra_async.api.crm_records import AccountRecord, ContactRecord, DealContact, DealRecord, DealStage, LeadRecord
+from zra_async.api.crm.records import AccountRecord, ContactRecord, DealContact, DealRecord, DealStage, LeadRecord
 from zra_async.sandbox import Sandbox
 
 NOON = datetime(2025, 11, 20, 12, tzinfo=UTC)

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zra_async.api.registry import OPERATIONS
-from zra_async.api.team_models import Assignment, NewMember, TeamType, latest, merged_assignment
-from zra_async.api.teams import Teams
+from zra_async.api.teams.models import Assignment, NewMember, TeamType, latest, merged_assignment
+from zra_async.api.teams.operations import Teams
 from zra_async.core import wire
 from zra_async.errors import InvalidArgument, PartlyDone, ServerError
 

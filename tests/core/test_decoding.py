@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from zra_async.api.conversation_models import ConversationPage
+from zra_async.api.conversations.models import ConversationPage
 from zra_async.api.schema import Instant, Model, Number, OpenEnum
 from zra_async.core.decoding import Decoded, Decoder
 from zra_async.core.repair import Repair

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from tests.files.conftest import PART, Desk, Video
 from tests.files.journals import at_the_end, read
 from zra_async import ZRAClient
-from zra_async.api.files import Files
+from zra_async.api.files.operations import FileOperations
 from zra_async.errors import UnexpectedAnswer, UploadInterrupted, UploadUncertain
 from zra_async.sandbox import Fault
 
@@ -95,14 +95,14 @@ async def test_a_completion_whose_answer_cannot_be_read_may_have_been_done(
 ) -> None:
     """A success that makes no sense is one: the next run asks for its file, and sends no part a second time."""
     desk.files.complete_twice = "gone"
-    journal, complete = tmp_path / "journal", Files.complete_multipart_upload
+    journal, complete = tmp_path / "journal", FileOperations.complete_multipart_upload
 
-    async def unreadable(self: Files, *arguments: Any) -> Any:
+    async def unreadable(self: FileOperations, *arguments: Any) -> Any:
         await complete(self, *arguments)
         raise UnexpectedAnswer("files.upload_events", "the answer is not the JSON that was expected", status=201)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Files, "complete_multipart_upload", unreadable)
+        patch.setattr(FileOperations, "complete_multipart_upload", unreadable)
         with pytest.raises(UploadInterrupted) as caught:
             await zra.files.upload(video(2 * PART), part_size=PART, journal=journal)
     assert isinstance(caught.value.reason, UnexpectedAnswer)

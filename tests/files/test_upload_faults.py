@@ -12,7 +12,7 @@ import pytest
 from tests.files.conftest import PART, Desk, StallsPass, Video, part_hashes, sha256
 from tests.files.journals import at_the_end, read
 from zra_async import RetryPolicy, ZRAClient, errors
-from zra_async.api.files import Files
+from zra_async.api.files.operations import FileOperations
 from zra_async.errors import AmbiguousWrite, UploadInterrupted, UploadUncertain
 from zra_async.files import Progress
 from zra_async.files.journal import JournalFile
@@ -311,7 +311,7 @@ async def test_a_failure_loses_no_part_that_is_stored(
 ) -> None:
     """A part that waits for the journal while another one fails is in the journal when the upload has stopped."""
     path, journal, may_save, stored = video(3 * PART), tmp_path / "journal", threading.Event(), list[int]()
-    write, save, send = JournalFile.save, PartsUpload._save, Files.upload_part
+    write, save, send = JournalFile.save, PartsUpload._save, FileOperations.upload_part
 
     def slow(self: JournalFile, state: Any) -> None:
         assert not state.parts or may_save.wait()
@@ -321,7 +321,7 @@ async def test_a_failure_loses_no_part_that_is_stored(
         stored.append(len(state.parts))
         await save(self, state)
 
-    async def third_fails(self: Files, body: Any, **fields: Any) -> Any:
+    async def third_fails(self: FileOperations, body: Any, **fields: Any) -> Any:
         if fields["part_number"] < 3:
             return await send(self, body, **fields)
         while 2 not in stored:
@@ -331,7 +331,7 @@ async def test_a_failure_loses_no_part_that_is_stored(
 
     monkeypatch.setattr(JournalFile, "save", slow)
     monkeypatch.setattr(PartsUpload, "_save", noted)
-    monkeypatch.setattr(Files, "upload_part", third_fails)
+    monkeypatch.setattr(FileOperations, "upload_part", third_fails)
     with pytest.raises(UploadInterrupted) as caught:
         await zra.files.upload(path, part_size=PART, journal=journal)
     assert isinstance(caught.value.reason, errors.PermissionDenied)

@@ -6,16 +6,16 @@ import functools
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from zra_async.api.comments import Comments
-    from zra_async.api.conversations import Conversations
-    from zra_async.api.crm import Crm
-    from zra_async.api.deals import Deals
-    from zra_async.api.files import Files
+    from zra_async.api.conversations.comments import Comments
+    from zra_async.api.conversations.operations import ConversationOperations
+    from zra_async.api.crm.operations import CrmOperations
+    from zra_async.api.deals.operations import Deals
+    from zra_async.api.files.operations import FileOperations
     from zra_async.api.indicators import Indicators
     from zra_async.api.meetings import Meetings
     from zra_async.api.playlists import Playlists
     from zra_async.api.resource import Caller
-    from zra_async.api.teams import Teams
+    from zra_async.api.teams.operations import Teams
 
 
 class Operations:
@@ -29,16 +29,16 @@ class Operations:
         self._legacy = legacy
 
     @functools.cached_property
-    def conversations(self) -> Conversations:
-        """Conversations and what they hold."""
-        from zra_async.api.conversations import Conversations
+    def conversations(self) -> ConversationOperations:
+        """Conversations and their content."""
+        from zra_async.api.conversations.operations import ConversationOperations
 
-        return Conversations(self._caller, legacy=self._legacy)
+        return ConversationOperations(self._caller, legacy=self._legacy)
 
     @functools.cached_property
     def comments(self) -> Comments:
         """The comments of conversations."""
-        from zra_async.api.comments import Comments
+        from zra_async.api.conversations.comments import Comments
 
         return Comments(self._caller, legacy=self._legacy)
 
@@ -66,27 +66,27 @@ class Operations:
     @functools.cached_property
     def deals(self) -> Deals:
         """The deals and their activities."""
-        from zra_async.api.deals import Deals
+        from zra_async.api.deals.operations import Deals
 
         return Deals(self._caller, legacy=self._legacy)
 
     @functools.cached_property
-    def crm(self) -> Crm:
+    def crm(self) -> CrmOperations:
         """A CRM connected through the API, and its imports."""
-        from zra_async.api.crm import Crm
+        from zra_async.api.crm.operations import CrmOperations
 
-        return Crm(self._caller, legacy=self._legacy)
+        return CrmOperations(self._caller, legacy=self._legacy)
 
     @functools.cached_property
     def teams(self) -> Teams:
         """Teams, their people and what they may see."""
-        from zra_async.api.teams import Teams
+        from zra_async.api.teams.operations import Teams
 
         return Teams(self._caller, legacy=self._legacy)
 
     @functools.cached_property
-    def files(self) -> Files:
+    def files(self) -> FileOperations:
         """The single requests of uploads."""
-        from zra_async.api.files import Files
+        from zra_async.api.files.operations import FileOperations
 
-        return Files(self._caller, legacy=self._legacy)
+        return FileOperations(self._caller, legacy=self._legacy)

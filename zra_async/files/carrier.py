@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET
 
 from zra_async import errors
-from zra_async.api import files as api
+from zra_async.api.files import operations as api
 from zra_async.core.events import logger
 from zra_async.core.operation import Host, Label
 from zra_async.core.pipeline import CallOptions
@@ -35,7 +35,7 @@ class Carrier:
         self._session = session
         # a large part on a slow line takes as long as it takes: silence is what ends it, not time
         self._options = CallOptions(timeout=None, lane=options.lane)
-        self._small: api.Files | None = None
+        self._small: api.FileOperations | None = None
 
     async def upload(self, content: Source, wanted: Wanted, log: JournalFile | None) -> UploadedFile:
         """Upload ``content`` in the way that suits its size, or go on with what the journal says."""
@@ -127,14 +127,14 @@ class Carrier:
         meter.finish(1, content.size)
         return answer.file_id
 
-    def _shared(self) -> api.Files:
+    def _shared(self) -> api.FileOperations:
         # small files would be sent twice each if every upload had to learn anew where the public host sends it
         if self._small is None:
             self._small = self._raw()
         return self._small
 
-    def _raw(self) -> api.Files:
-        return api.Files(FileCaller(self._session, self._options, self._session.base(Host.FILE)))
+    def _raw(self) -> api.FileOperations:
+        return api.FileOperations(FileCaller(self._session, self._options, self._session.base(Host.FILE)))
 
     def _part_size(self, size: int, wanted: int | None) -> int:
         limits = self._session.limits.snapshot().get(Label.MULTIPART)

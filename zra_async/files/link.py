@@ -10,7 +10,7 @@ from urllib.parse import parse_qs
 from yarl import URL
 
 from zra_async import errors
-from zra_async.api.conversations import GET
+from zra_async.api.conversations.operations import GET
 from zra_async.core.address import Address
 from zra_async.core.clock import utc_now
 from zra_async.core.redirects import REDIRECTS, Route, is_trusted

@@ -15,8 +15,8 @@ from msgspec import UNSET
 from msgspec.structs import replace
 
 from zra_async import errors
-from zra_async.api import files as api
-from zra_async.api.file_models import PartNumberEtag
+from zra_async.api.files import operations as api
+from zra_async.api.files.models import PartNumberEtag
 from zra_async.core.clock import ServiceClock, moment_of
 from zra_async.core.events import Observer, PartDone
 from zra_async.core.secret import Secret
@@ -41,7 +41,7 @@ FORGOTTEN = "the service no longer knew the upload"
 class Means:
     """What one upload works with: its calls, its source, and what it shares with the other uploads of its client."""
 
-    raw: api.Files
+    raw: api.FileOperations
     source: Source
     journal: JournalFile | None
     meter: Meter

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING
 
-from zra_async.api import conversations as api
+from zra_async.api.conversations import operations as api
 from zra_async.api.resource import Caller
 from zra_async.core.operation import Host
 from zra_async.files.download import DownloadedRecording, save, target_of
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from zra_async.session import Session
 
 
-class Conversations(api.Conversations):
+class Conversations(api.ConversationOperations):
     """``zra.conversations``: list, add, read and delete conversations, read what they hold, and get the recordings."""
 
     def __init__(self, caller: Caller, session: Session) -> None:

@@ -11,7 +11,7 @@ from typing import Self
 from urllib.parse import unquote
 
 from zra_async import errors
-from zra_async.api.conversations import GET
+from zra_async.api.conversations.operations import GET
 from zra_async.core.retry import Attempts, RetryPolicy, Wait
 from zra_async.core.transport import StreamedResponse
 from zra_async.files.link import NAME, Final, Link

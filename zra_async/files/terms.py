@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from zra_async.api.arguments import check_choice, check_whole
-from zra_async.api.file_models import UploadedFile as RawUploadedFile
-from zra_async.api.files import MAX_SINGLE_BYTES, Source
+from zra_async.api.files.models import StoredFile
+from zra_async.api.files.operations import MAX_SINGLE_BYTES, Source
 from zra_async.core.callbacks import check_plain
 from zra_async.errors import InvalidArgument
 from zra_async.files.names import CAPTIONS, check_upload_name
@@ -19,7 +19,7 @@ SourceSystem = Literal["gong", "chorus"]
 SOURCES: dict[SourceSystem, Source] = {"gong": 1, "chorus": 2}
 
 
-class UploadedFile(RawUploadedFile, frozen=True, kw_only=True):
+class UploadedFile(StoredFile, frozen=True, kw_only=True):
     """A file that the service has.
 
     `parts` is in how many parts it went, `reused` how many of them an earlier, interrupted run had stored, and

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from zra_async import errors
-from zra_async.api import files as api
 from zra_async.api.arguments import check_text
+from zra_async.api.files import operations as api
 from zra_async.api.resource import Caller
 from zra_async.core.pipeline import CallOptions
 from zra_async.files.carrier import Carrier, loaded
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 PathLike = StrPath
 
 
-class Files(api.Files):
+class Files(api.FileOperations):
     """``zra.files``: upload recordings, transcripts and metadata of any size, and go on where an upload stopped.
 
     The main file first, then its transcript (``…transcript.json``), then its metadata (``…metadata.json``), the last

@@ -19,7 +19,7 @@ from tests.bulk.crm import child as crm_child
 from tests.bulk.crm import data as crm_data
 from tests.children import Arrival, Step, die, finish
 from zra_async import Label, Rate, RetryPolicy, ZRAClient, errors
-from zra_async.api.crm_records import AccountRecord, ContactRecord
+from zra_async.api.crm.records import AccountRecord, ContactRecord
 from zra_async.bulk.polling import Polling
 from zra_async.core.events import JobProgress
 from zra_async.sandbox import Fault, Sandbox

@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zra_async import errors
-from zra_async.api.crm_models import Task, TaskError, TaskStatus
-from zra_async.api.crm_records import AccountRecord, DealRecord
+from zra_async.api.crm.models import Task, TaskError, TaskStatus
+from zra_async.api.crm.records import AccountRecord, DealRecord
 from zra_async.bulk.crm.chunks import Chunk, Cutter, Entry
 from zra_async.bulk.crm.kinds import ACCOUNTS, CONTACTS, DEALS, LEADS, checked
 from zra_async.bulk.crm.report import Failures, failed_row

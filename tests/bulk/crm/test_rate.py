@@ -8,7 +8,7 @@ from typing import Any
 from tests import virtual
 from tests.bulk.crm import data as crm_data
 from zra_async import Lane, LocalRateLimiter
-from zra_async.api.crm_models import QueuedTask, RegisteredStage, Registration, Task, TaskStatus
+from zra_async.api.crm.models import QueuedTask, RegisteredStage, Registration, Task, TaskStatus
 from zra_async.bulk.crm.job import ImportPlan, import_records
 from zra_async.bulk.crm.kinds import ACCOUNTS, LEADS
 from zra_async.bulk.crm.report import Failures

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from tests.virtual import run
 from zra_async import Label, LocalRateLimiter, errors
-from zra_async.api.content_models import Speaker, Utterance
-from zra_async.api.merge import merge_speakers
+from zra_async.api.conversations.content_models import Speaker, Utterance
+from zra_async.api.conversations.merge import merge_speakers
 from zra_async.bulk import STREAMS, UnitCounts, calls_per_unit, select
 from zra_async.bulk.export.folder.ledger import SCHEMA
 from zra_async.bulk.export.folder.segments import Segments

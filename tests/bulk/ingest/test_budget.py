@@ -13,7 +13,7 @@ from tests.bulk.ingest import data as ingest_data
 from tests.bulk.ingest.data import FAST
 from tests.bulk.ingest.service import LIMIT, run
 from zra_async import Label, LocalRateLimiter, Rate, RetryPolicy, ZRAClient
-from zra_async.api.files import UPLOAD_PART
+from zra_async.api.files.operations import UPLOAD_PART
 from zra_async.bulk import IngestItem
 from zra_async.bulk.ingest import budget as budgets
 from zra_async.bulk.ingest.budget import Budget, requests_of

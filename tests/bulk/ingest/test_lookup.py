@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from zra_async.api.conversation_models import Conversation
+from zra_async.api.conversations.models import Conversation
 from zra_async.bulk.ingest.ledger import Entry
 from zra_async.bulk.ingest.lookup import Finding, identity_of, look_up, same_topic
 from zra_async.bulk.polling import Polling

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.bulk.ingest import data as ingest_data
-from zra_async.api.crm_records import AccountRecord, DealRecord
+from zra_async.api.crm.records import AccountRecord, DealRecord
 from zra_async.bulk import IngestItem, check_manifest
 from zra_async.bulk.crm.kinds import ACCOUNTS, DEALS, checked
 from zra_async.bulk.ingest.manifest import COLUMNS

@@ -10,8 +10,8 @@ import msgspec
 from msgspec import UnsetType
 
 from zra_async.api.arguments import check_whole
-from zra_async.api.crm_imports import MAX_RECORDS
-from zra_async.api.crm_records import CrmRecord, DealRecord
+from zra_async.api.crm.imports import MAX_RECORDS
+from zra_async.api.crm.records import CrmRecord, DealRecord
 from zra_async.bulk.crm.kinds import Kind, checked, crm_id
 from zra_async.bulk.tables.record_files import Row
 from zra_async.errors import InvalidArgument

@@ -8,7 +8,7 @@ import os
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from zra_async.api.crm_records import CrmRecord
+from zra_async.api.crm.records import CrmRecord
 from zra_async.bulk.crm.chunks import stage_of
 from zra_async.bulk.crm.kinds import DEALS, Kind, checked
 from zra_async.bulk.tables.record_files import BATCH, PathLike, Row, read_rows, reader_of, take

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from zra_async import errors
-from zra_async.api.crm import REGISTRATION
+from zra_async.api.crm.operations import REGISTRATION
 from zra_async.api.resource import Caller
 from zra_async.bulk.crm.chunks import Chunk, Cutter, Refusal
 from zra_async.bulk.crm.input import Input, Records

@@ -10,9 +10,9 @@ from typing import Any, Literal, cast, get_args, get_type_hints
 
 import msgspec
 
-from zra_async.api import crm_imports as api
-from zra_async.api.crm_models import QueuedTask
-from zra_async.api.crm_records import AccountRecord, ContactRecord, CrmRecord, DealRecord, LeadRecord
+from zra_async.api.crm import imports as api
+from zra_async.api.crm.models import QueuedTask
+from zra_async.api.crm.records import AccountRecord, ContactRecord, CrmRecord, DealRecord, LeadRecord
 from zra_async.bulk.tables.cells import boolean, day, entries, moment, number, whole_number
 from zra_async.bulk.tables.people import mail_or_id, people
 from zra_async.bulk.tables.record_files import Row, readable

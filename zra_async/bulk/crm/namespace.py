@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import cast
 
-from zra_async.api import crm as api
-from zra_async.api.crm_imports import MAX_RECORDS
+from zra_async.api.crm import operations as api
+from zra_async.api.crm.imports import MAX_RECORDS
 from zra_async.bulk.caller import BulkCaller
 from zra_async.bulk.crm.chunks import CHUNK_BYTES
 from zra_async.bulk.crm.input import Records
@@ -23,7 +23,7 @@ from zra_async.errors import InvalidArgument
 from zra_async.osfiles.paths import as_path, shown
 
 
-class Crm(api.Crm):
+class Crm(api.CrmOperations):
     """``zra.crm``: a CRM that is connected through the API; `import_all` brings any number of records in.
 
     The other methods make one call each.

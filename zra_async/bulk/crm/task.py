@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from zra_async import errors
-from zra_async.api.crm import TASK
-from zra_async.api.crm_models import Task, TaskError, TaskStatus
+from zra_async.api.crm.models import Task, TaskError, TaskStatus
+from zra_async.api.crm.operations import TASK
 from zra_async.api.resource import Caller
 from zra_async.bulk.crm.chunks import Chunk, Entry
 from zra_async.bulk.crm.ledger import Outcome

@@ -9,7 +9,12 @@ from typing import Any
 
 import msgspec
 
-from zra_async.api import comments, content, conversations, deals, indicators, meetings, playlists, team_people, teams
+from zra_async.api import indicators, meetings, playlists
+from zra_async.api.conversations import comments, content
+from zra_async.api.conversations import operations as conversations
+from zra_async.api.deals import operations as deals
+from zra_async.api.teams import operations as teams
+from zra_async.api.teams import people as team_people
 from zra_async.bulk.export.rows import account as account_rows
 from zra_async.bulk.export.rows import conversations as rows
 from zra_async.core.operation import Label, Operation

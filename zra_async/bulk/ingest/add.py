@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from zra_async import errors
-from zra_async.api.conversations import ADD, ADD_RECORDING, Conversations
+from zra_async.api.conversations.operations import ADD, ADD_RECORDING, ConversationOperations
 from zra_async.bulk.ingest.item import Checked, CloudRecording, recording_of
 from zra_async.bulk.ingest.ledger import Entry, IngestLedger
 from zra_async.bulk.ingest.lookup import identity_of, look_up
@@ -47,7 +47,7 @@ class Adder:
     other failures. `analysis` is how the analysis is waited for, None when it is not. `clock` is the service's.
     """
 
-    conversations: Conversations
+    conversations: ConversationOperations
     ledger: IngestLedger
     settle: Polling
     patience: Polling

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import anyio
 
 from zra_async import errors
-from zra_async.api.conversations import Conversations
+from zra_async.api.conversations.operations import ConversationOperations
 from zra_async.bulk.ingest.ledger import Entry, IngestLedger
 from zra_async.bulk.ingest.report import ItemOutcome
 from zra_async.bulk.polling import Polling, due_in, passing
@@ -26,7 +26,7 @@ _LONGEST_NAP = 1.0  #: seconds until the ledger is looked at again for items tha
 class Analyses:
     """Asks after every item that waits for its analysis, less and less often, until `polling` gives it up."""
 
-    conversations: Conversations
+    conversations: ConversationOperations
     ledger: IngestLedger
     polling: Polling
     on_outcome: Callable[[Entry, ItemOutcome], None]

@@ -15,8 +15,8 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from zra_async.api.arguments import check_text
-from zra_async.api.conversation_models import ConversationType, Participant, PrimaryLanguage, TimelineItem
-from zra_async.api.conversations import ADD, Conversations
+from zra_async.api.conversations.models import ConversationType, Participant, PrimaryLanguage, TimelineItem
+from zra_async.api.conversations.operations import ADD, ConversationOperations
 from zra_async.api.schema import Record
 from zra_async.bulk.tables.record_files import as_text, readable
 from zra_async.core.operation import ListOperation, Operation
@@ -254,5 +254,5 @@ class _DryCaller:
         raise TypeError(f"{operation.name} has nothing to check; only {ADD.name} and its like do")
 
 
-def _dry() -> Conversations:
-    return Conversations(cast(Any, _DryCaller()))
+def _dry() -> ConversationOperations:
+    return ConversationOperations(cast(Any, _DryCaller()))

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from zra_async.api.conversation_models import Conversation
-from zra_async.api.conversations import Conversations
+from zra_async.api.conversations.models import Conversation
+from zra_async.api.conversations.operations import ConversationOperations
 from zra_async.bulk.ingest.ledger import Entry, IngestLedger
 from zra_async.bulk.polling import Polling, patiently
 
@@ -48,7 +48,9 @@ def identity_of(fields: Mapping[str, Any]) -> str:
     return msgspec.json.encode(identity).decode()
 
 
-async def look_up(conversations: Conversations, ledger: IngestLedger, entry: Entry, settle: Polling) -> Finding:
+async def look_up(
+    conversations: ConversationOperations, ledger: IngestLedger, entry: Entry, settle: Polling
+) -> Finding:
     """Look for the conversation of ``entry``, several times, since a service that lost an answer may be late.
 
     It is one that has the topic, the start and the host, belongs to no other item, and was not analysed before it was
@@ -74,7 +76,7 @@ async def look_up(conversations: Conversations, ledger: IngestLedger, entry: Ent
     return Finding()
 
 
-async def _matching(conversations: Conversations, identity: Identity, since: float) -> Sequence[str]:
+async def _matching(conversations: ConversationOperations, identity: Identity, since: float) -> Sequence[str]:
     # not filtered by the host: whether a mail address would be understood there is not documented, and a conversation
     # that is not found would be added twice
     pages = conversations.list(from_=identity.start - _AROUND, to=identity.start + _AROUND)

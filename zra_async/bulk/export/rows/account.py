@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 from msgspec.structs import astuple
 
-from zra_async.api.deal_models import CustomerContact, Deal, DealActivity, DealDetail
+from zra_async.api.deals.models import CustomerContact, Deal, DealActivity, DealDetail
 from zra_async.api.indicators import Indicator
 from zra_async.api.meetings import Meeting
 from zra_async.api.playlists import Playlist
 from zra_async.api.schema import Number
-from zra_async.api.team_models import Team, TeamType, TeamUser
+from zra_async.api.teams.models import Team, TeamType, TeamUser
 from zra_async.bulk.export.rows.conversations import Row
 
 

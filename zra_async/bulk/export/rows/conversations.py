@@ -13,8 +13,8 @@ from typing import Any
 import msgspec
 from msgspec.structs import astuple
 
-from zra_async.api.comments import Comment, MentionedTeam, MentionedUser
-from zra_async.api.content_models import (
+from zra_async.api.conversations.comments import Comment, MentionedTeam, MentionedUser
+from zra_async.api.conversations.content_models import (
     ContentAnalysis,
     MarkedBy,
     PlaybookSource,
@@ -26,7 +26,8 @@ from zra_async.api.content_models import (
     SpeakerMetrics,
     Utterance,
 )
-from zra_async.api.conversation_models import (
+from zra_async.api.conversations.merge import Interactions
+from zra_async.api.conversations.models import (
     Conversation,
     ConversationDeal,
     ConversationDetail,
@@ -35,7 +36,6 @@ from zra_async.api.conversation_models import (
     Moment,
     ParticipantType,
 )
-from zra_async.api.merge import Interactions
 from zra_async.api.schema import Number
 
 

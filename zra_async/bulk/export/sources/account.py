@@ -11,12 +11,12 @@ from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
 import msgspec
 
 from zra_async import errors
-from zra_async.api import deals as api_deals
 from zra_async.api import playlists as api_playlists
-from zra_async.api import team_people
-from zra_async.api import teams as api_teams
-from zra_async.api.deal_models import Deal, DealDetail
-from zra_async.api.team_models import Team
+from zra_async.api.deals import operations as api_deals
+from zra_async.api.deals.models import Deal, DealDetail
+from zra_async.api.teams import operations as api_teams
+from zra_async.api.teams import people as team_people
+from zra_async.api.teams.models import Team
 from zra_async.bulk.caller import BulkCaller
 from zra_async.bulk.export.folder.ledger import Ledger
 from zra_async.bulk.export.rows import account as account_rows

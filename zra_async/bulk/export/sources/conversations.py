@@ -9,11 +9,11 @@ from pathlib import Path
 import msgspec
 
 from zra_async import errors
-from zra_async.api import comments, content
-from zra_async.api import conversations as api
-from zra_async.api.content_models import ContentAnalysis
-from zra_async.api.conversation_models import Conversation, ConversationDetail
-from zra_async.api.merge import merge_analysis, merge_speakers
+from zra_async.api.conversations import comments, content
+from zra_async.api.conversations import operations as api
+from zra_async.api.conversations.content_models import ContentAnalysis
+from zra_async.api.conversations.merge import merge_analysis, merge_speakers
+from zra_async.api.conversations.models import Conversation, ConversationDetail
 from zra_async.bulk.export.rows import conversations as rows
 from zra_async.bulk.export.sources.account import Calls, Gone, NotReady, Reading, confirm_gone, means_gone, version_of
 from zra_async.bulk.export.streams import STREAMS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from zra_async.api.conversation_models import ParticipantType
+from zra_async.api.conversations.models import ParticipantType
 from zra_async.api.schema import Instant, Model, Number, OpenEnum
 
 AnalysisType = Literal[

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from zra_async.api.content_models import ContentAnalysis, Speaker, Utterance
+from zra_async.api.conversations.content_models import ContentAnalysis, Speaker, Utterance
 from zra_async.api.schema import Model
 
 T = TypeVar("T")

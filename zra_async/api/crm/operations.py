@@ -8,7 +8,6 @@ from typing import get_args
 
 from msgspec import UNSET, UnsetType
 
-from zra_async.api import crm_imports
 from zra_async.api.arguments import (
     Check,
     Checks,
@@ -20,9 +19,10 @@ from zra_async.api.arguments import (
     check_text,
     check_text_up_to,
 )
-from zra_async.api.crm_imports import Accounts, Contacts, Deals, Leads
-from zra_async.api.crm_models import Registration, Task
-from zra_async.api.crm_records import DealStage, StageTypeName
+from zra_async.api.crm import imports as crm_imports
+from zra_async.api.crm.imports import CrmAccounts, CrmContacts, CrmDeals, CrmLeads
+from zra_async.api.crm.models import Registration, Task
+from zra_async.api.crm.records import DealStage, StageTypeName
 from zra_async.api.resource import Resource
 from zra_async.core.operation import Label, Operation
 from zra_async.errors import InvalidArgument
@@ -75,28 +75,28 @@ TASK = Operation(
 )
 
 
-class Crm(Resource):
+class CrmOperations(Resource):
     """``zra.crm``: a CRM that is connected through the API instead of a built-in integration."""
 
     @functools.cached_property
-    def accounts(self) -> Accounts:
+    def accounts(self) -> CrmAccounts:
         """Customer accounts."""
-        return Accounts(self._caller, legacy=self._legacy)
+        return CrmAccounts(self._caller, legacy=self._legacy)
 
     @functools.cached_property
-    def contacts(self) -> Contacts:
+    def contacts(self) -> CrmContacts:
         """People at the customer accounts."""
-        return Contacts(self._caller, legacy=self._legacy)
+        return CrmContacts(self._caller, legacy=self._legacy)
 
     @functools.cached_property
-    def deals(self) -> Deals:
+    def deals(self) -> CrmDeals:
         """Deals as the CRM has them."""
-        return Deals(self._caller, legacy=self._legacy)
+        return CrmDeals(self._caller, legacy=self._legacy)
 
     @functools.cached_property
-    def leads(self) -> Leads:
+    def leads(self) -> CrmLeads:
         """Leads."""
-        return Leads(self._caller, legacy=self._legacy)
+        return CrmLeads(self._caller, legacy=self._legacy)
 
     async def register(
         self,

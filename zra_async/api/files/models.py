@@ -7,7 +7,7 @@ from typing import ClassVar
 from zra_async.api.schema import Model
 
 
-class UploadedFile(Model, frozen=True, kw_only=True):
+class StoredFile(Model, frozen=True, kw_only=True):
     """The id of a file that was uploaded in one piece."""
 
     ESSENTIAL: ClassVar[frozenset[str]] = frozenset({"file_id"})

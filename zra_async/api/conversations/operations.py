@@ -8,7 +8,6 @@ from typing import Any
 
 from msgspec import UNSET, UnsetType
 
-from zra_async.api import content
 from zra_async.api.arguments import (
     Checks,
     build_body,
@@ -23,8 +22,9 @@ from zra_async.api.arguments import (
     check_time,
     check_web_address,
 )
-from zra_async.api.content import READERS, ConversationContent
-from zra_async.api.conversation_models import (
+from zra_async.api.conversations import content
+from zra_async.api.conversations.content import READERS, ConversationContent
+from zra_async.api.conversations.models import (
     MAX_PARTICIPANTS,
     AddedConversation,
     AddedRecording,
@@ -149,7 +149,7 @@ _ADDED: Checks = {
 _RECORDING: Checks = {"meeting_uuid": check_text, "recording_link": check_web_address}
 
 
-class Conversations(ConversationContent):
+class ConversationOperations(ConversationContent):
     """``zra.conversations``: list, add, read and delete conversations, and read what they hold."""
 
     def list(

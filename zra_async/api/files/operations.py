@@ -18,7 +18,7 @@ from zra_async.api.arguments import (
     check_text,
     check_whole,
 )
-from zra_async.api.file_models import PartNumberEtag, UploadedFile, UploadedPart, UploadEvent
+from zra_async.api.files.models import PartNumberEtag, StoredFile, UploadedPart, UploadEvent
 from zra_async.api.resource import Resource
 from zra_async.core.form import BytesBody, FileForm
 from zra_async.core.operation import Host, Label, Operation
@@ -43,7 +43,7 @@ UPLOAD_SINGLE = Operation(
     path="/files",
     host=Host.FILE,
     label=Label.FILES,
-    result=UploadedFile,
+    result=StoredFile,
     retry_safe=False,
     twin=True,
     scopes=_SCOPES,
@@ -85,7 +85,7 @@ _check_method = check_literal(UploadMethod)
 _CREATE = msgspec.structs.replace(UPLOAD_EVENTS, retry_safe=True)
 
 
-class Files(Resource):
+class FileOperations(Resource):
     """``zra.files``: recordings, transcripts and metadata on their way to the service.
 
     Upload the main file first, then its transcript (``…transcript.json``), then its metadata (``…metadata.json``),
@@ -99,7 +99,7 @@ class Files(Resource):
         file_name: str,
         main_file_id: str | UnsetType = UNSET,
         source: Source | UnsetType = UNSET,
-    ) -> UploadedFile:
+    ) -> StoredFile:
         """Upload a file of at most 2 GB (2 000 000 000 bytes) in one request.
 
         ``content`` is bytes or a `Body`, which is read anew for each attempt. ``main_file_id`` makes it an attachment

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from zra_async.api.arguments import build_path, check_ids
 from zra_async.api.resource import Resource, in_pieces
-from zra_async.api.team_models import AccessGrant, latest
+from zra_async.api.teams.models import AccessGrant, latest
 from zra_async.core.operation import Label, Operation
 
 MAX_TEAMS = 200

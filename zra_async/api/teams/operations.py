@@ -7,12 +7,13 @@ from typing import Literal
 
 from msgspec import UNSET, UnsetType
 
-from zra_async.api import team_access, team_people
 from zra_async.api.arguments import Checks, build_body, build_path, build_query, check_between, check_text
 from zra_async.api.resource import Resource
-from zra_async.api.team_access import Access
-from zra_async.api.team_models import CreatedTeam, Team, TeamDetail, TeamPage, TeamUser, UnassignedUserPage
-from zra_async.api.team_people import Managers, Members
+from zra_async.api.teams import access as team_access
+from zra_async.api.teams import people as team_people
+from zra_async.api.teams.access import Access
+from zra_async.api.teams.models import CreatedTeam, Team, TeamDetail, TeamPage, TeamUser, UnassignedUserPage
+from zra_async.api.teams.people import Managers, Members
 from zra_async.core.operation import Label, ListOperation, Operation
 from zra_async.core.pages import Pages
 

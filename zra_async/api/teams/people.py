@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from zra_async.api.arguments import build_path, check_ids, check_many
 from zra_async.api.resource import Resource, in_pieces
-from zra_async.api.team_models import Assignment, ManagerPage, MemberPage, NewMember, TeamUser, merged_assignment
+from zra_async.api.teams.models import Assignment, ManagerPage, MemberPage, NewMember, TeamUser, merged_assignment
 from zra_async.core.operation import Label, ListOperation, Operation
 from zra_async.core.pages import Pages
 from zra_async.errors import InvalidArgument

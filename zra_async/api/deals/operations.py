@@ -18,8 +18,8 @@ from zra_async.api.arguments import (
     check_literal,
     check_text,
 )
-from zra_async.api.conversation_models import CalloutType
-from zra_async.api.deal_models import Deal, DealActivity, DealActivityPage, DealDetail, DealPage
+from zra_async.api.conversations.models import CalloutType
+from zra_async.api.deals.models import Deal, DealActivity, DealActivityPage, DealDetail, DealPage
 from zra_async.api.resource import Resource
 from zra_async.core.operation import Label, ListOperation, Operation
 from zra_async.core.pages import Pages

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from zra_async.api.arguments import build_records, check_ids
-from zra_async.api.crm_models import (
+from zra_async.api.crm.models import (
     CrmAccount,
     CrmAccountList,
     CrmContact,
@@ -17,7 +17,7 @@ from zra_async.api.crm_models import (
     CrmLeadList,
     QueuedTask,
 )
-from zra_async.api.crm_records import AccountRecord, ContactRecord, DealRecord, LeadRecord
+from zra_async.api.crm.records import AccountRecord, ContactRecord, DealRecord, LeadRecord
 from zra_async.api.resource import Resource, in_pieces
 from zra_async.core.operation import Label, Operation
 
@@ -121,7 +121,7 @@ class _Records(Resource):
         )
 
 
-class Accounts(_Records):
+class CrmAccounts(_Records):
     """``zra.crm.accounts``: customer accounts, which contacts and deals refer to."""
 
     async def get(self, ids: Sequence[str]) -> tuple[CrmAccount, ...]:
@@ -145,7 +145,7 @@ class Accounts(_Records):
         return await self._call(IMPORT_ACCOUNTS, body={"data": data})
 
 
-class Contacts(_Records):
+class CrmContacts(_Records):
     """``zra.crm.contacts``: people at the customer accounts."""
 
     async def get(self, ids: Sequence[str]) -> tuple[CrmContact, ...]:
@@ -169,7 +169,7 @@ class Contacts(_Records):
         return await self._call(IMPORT_CONTACTS, body={"data": data})
 
 
-class Deals(_Records):
+class CrmDeals(_Records):
     """``zra.crm.deals``: the deals of the CRM. For what the service makes of them see ``zra.deals``."""
 
     async def get(self, ids: Sequence[str]) -> tuple[CrmDeal, ...]:
@@ -193,7 +193,7 @@ class Deals(_Records):
         return await self._call(IMPORT_DEALS, body={"data": data})
 
 
-class Leads(_Records):
+class CrmLeads(_Records):
     """``zra.crm.leads``: the leads of the CRM, which refer to nothing else."""
 
     async def get(self, ids: Sequence[str]) -> tuple[CrmLead, ...]:

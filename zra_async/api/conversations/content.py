@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from zra_async.api.arguments import build_path, check_literal
-from zra_async.api.content_models import (
+from zra_async.api.conversations.content_models import (
     AnalysisType,
     ContentAnalysis,
     LegacyAnalysisType,
@@ -12,7 +12,7 @@ from zra_async.api.content_models import (
     Speaker,
     SpeakerPage,
 )
-from zra_async.api.merge import Interactions, merge_analysis, merge_speakers
+from zra_async.api.conversations.merge import Interactions, merge_analysis, merge_speakers
 from zra_async.api.resource import Resource
 from zra_async.core.operation import Label, ListOperation
 from zra_async.core.pages import Pages

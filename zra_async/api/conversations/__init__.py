@@ -1,0 +1,1 @@
+"""Conversations: their operations, their content and their comments."""

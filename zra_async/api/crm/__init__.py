@@ -1,0 +1,1 @@
+"""A CRM that is connected through the API: its registration, records and imports."""

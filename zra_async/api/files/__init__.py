@@ -1,0 +1,1 @@
+"""The single requests that an upload consists of."""

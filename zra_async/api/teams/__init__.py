@@ -1,0 +1,1 @@
+"""Teams: their hierarchy, members, managers and access."""
