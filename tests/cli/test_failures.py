@@ -7,7 +7,7 @@ import pytest
 from zra_async import errors
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import GivenUp, UsageProblem, explain
-from zra_async.cli.wording import clean, count, duration, rate, size
+from zra_async.cli.output.wording import clean, count, duration, rate, size
 
 API = {"status": 400, "code": 1, "message": "no", "tracking_id": "t"}
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.cli.conftest import Invoke
 from zra_async.api.registry import OPERATIONS
-from zra_async.cli.resources import LISTS, SINGLES
+from zra_async.cli.commands.resources import LISTS, SINGLES
 
 
 @pytest.fixture

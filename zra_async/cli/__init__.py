@@ -13,7 +13,10 @@ _NEEDED = ("click", "rich")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run ``zra`` with ``argv``, by default the arguments of the process, and return its exit code."""
-    from zra_async.cli.streams import say, standard_streams  # small, and nothing for a library that is only imported
+    from zra_async.cli.output.streams import (  # small, and nothing for a library that is only imported
+        say,
+        standard_streams,
+    )
 
     with standard_streams():
         missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]

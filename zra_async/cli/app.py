@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import click
 
 from zra_async.cli.exits import MEANINGS, Exit
+from zra_async.cli.output.streams import StdoutLost, ended_without_stdout, say
 from zra_async.cli.stopping import Stopped, code_of
-from zra_async.cli.streams import StdoutLost, ended_without_stdout, say
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from zra_async.cli.proxies import network_for
+from zra_async.cli.checks.proxies import network_for
 from zra_async.client import ZRAClient
 from zra_async.config import Hosts, settings_from_env
 from zra_async.core.auth import Auth, ServerToServer

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import anyio
 
-from zra_async.cli.board import Board
 from zra_async.cli.commands.upload import until_processed
+from zra_async.cli.output.board import Board
 from zra_async.client import ZRAClient
 from zra_async.files.terms import UploadedRecording
 from zra_async.results.exports import ExportReport

@@ -12,8 +12,8 @@ from typing import Any, cast
 from zra_async import errors
 from zra_async.bulk.reports import report_of
 from zra_async.cli.exits import Exit
-from zra_async.cli.translating import in_options, possible
-from zra_async.cli.wording import clean
+from zra_async.cli.output.translating import in_options, possible
+from zra_async.cli.output.wording import clean
 
 
 class UsageProblem(Exception):

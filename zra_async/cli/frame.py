@@ -21,9 +21,9 @@ import click
 from zra_async.cli.connection import Connection, opened, silent
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import GivenUp, explain, innermost
-from zra_async.cli.output import Output, Sink, output_options, report_options, take_output
+from zra_async.cli.output.data import Output, Sink, output_options, report_options, take_output
+from zra_async.cli.output.streams import StdoutLost, ended_without_stdout, say
 from zra_async.cli.stopping import Stopped, code_of, handled
-from zra_async.cli.streams import StdoutLost, ended_without_stdout, say
 from zra_async.client import ZRAClient
 from zra_async.core.events import Observer, log_event
 

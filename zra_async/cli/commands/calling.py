@@ -12,12 +12,12 @@ import msgspec
 
 from zra_async.api.operations import Operations
 from zra_async.api.registry import OPERATIONS
+from zra_async.cli.arguments.values import arguments, is_list, method_of
 from zra_async.cli.commands.listing import first
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import UsageProblem
 from zra_async.cli.frame import Frame, subcommand
-from zra_async.cli.streams import say
-from zra_async.cli.values import arguments, is_list, method_of
+from zra_async.cli.output.streams import say
 from zra_async.client import ZRAClient
 from zra_async.core.operation import ListOperation, Operation
 from zra_async.core.pages import Page, Pages

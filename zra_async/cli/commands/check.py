@@ -10,14 +10,14 @@ import msgspec
 
 from zra_async import errors
 from zra_async.api.registry import OPERATIONS
-from zra_async.cli import findings
+from zra_async.cli.checks import findings
+from zra_async.cli.checks.findings import Finding
+from zra_async.cli.checks.probe import Address, Probe, probe
 from zra_async.cli.connection import Settings, settings_of
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import explain
-from zra_async.cli.findings import Finding
 from zra_async.cli.frame import Frame, subcommand
-from zra_async.cli.probe import Address, Probe, probe
-from zra_async.cli.wording import clean
+from zra_async.cli.output.wording import clean
 from zra_async.client import ZRAClient
 from zra_async.core.auth import Auth, AuthContext
 from zra_async.core.secret import Secret

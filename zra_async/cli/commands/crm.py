@@ -12,15 +12,15 @@ import msgspec
 from zra_async.bulk.crm.input import Input
 from zra_async.bulk.crm.kinds import DEALS
 from zra_async.bulk.crm.report import FailedRecord, ImportReport
+from zra_async.cli.arguments.paths import Place
 from zra_async.cli.connection import memory
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import UsageProblem, report_shown
 from zra_async.cli.frame import Frame, subcommand
-from zra_async.cli.live import progress_options, watched
-from zra_async.cli.places import Place
-from zra_async.cli.streams import say
-from zra_async.cli.tables import Layout
-from zra_async.cli.wording import count, duration, rate
+from zra_async.cli.output.live import progress_options, watched
+from zra_async.cli.output.streams import say
+from zra_async.cli.output.tables import Layout
+from zra_async.cli.output.wording import count, duration, rate
 from zra_async.client import ZRAClient
 
 _FILE = Place("read")

@@ -11,17 +11,17 @@ from typing import Any
 import click
 import msgspec
 
+from zra_async.cli.arguments.paths import Place
 from zra_async.cli.commands.export import records_of
 from zra_async.cli.connection import settings_of
 from zra_async.cli.demo import Shown, show
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import UsageProblem
 from zra_async.cli.frame import Frame, subcommand
-from zra_async.cli.live import progress_options, watched
-from zra_async.cli.places import Place
-from zra_async.cli.streams import say
-from zra_async.cli.tables import Layout
-from zra_async.cli.wording import count, duration, path, rate, size
+from zra_async.cli.output.live import progress_options, watched
+from zra_async.cli.output.streams import say
+from zra_async.cli.output.tables import Layout
+from zra_async.cli.output.wording import count, duration, path, rate, size
 from zra_async.sandbox import Sandbox
 from zra_async.sandbox.service.windows import LIMITS
 

@@ -10,14 +10,14 @@ import anyio
 import click
 
 from zra_async import errors
-from zra_async.cli.board import Board
+from zra_async.cli.arguments.ids import folder_name, given_ids
+from zra_async.cli.arguments.paths import Place
 from zra_async.cli.exits import Exit
 from zra_async.cli.frame import Frame, subcommand
-from zra_async.cli.ids import folder_name, given_ids
-from zra_async.cli.live import progress_options, watched
-from zra_async.cli.places import Place
-from zra_async.cli.streams import say
-from zra_async.cli.wording import path
+from zra_async.cli.output.board import Board
+from zra_async.cli.output.live import progress_options, watched
+from zra_async.cli.output.streams import say
+from zra_async.cli.output.wording import path
 from zra_async.client import ZRAClient
 
 AT_ONCE = 8

@@ -15,15 +15,15 @@ import msgspec
 from zra_async.bulk.export.folder.layout import UNITS
 from zra_async.bulk.export.folder.parquet import to_parquet
 from zra_async.bulk.export.streams import STREAMS, StreamSpec, select
+from zra_async.cli.arguments.paths import Place
+from zra_async.cli.arguments.values import instant
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import GivenUp, UsageProblem, report_shown
 from zra_async.cli.frame import Frame, subcommand
-from zra_async.cli.live import progress_options, watched
-from zra_async.cli.places import Place
-from zra_async.cli.streams import say
-from zra_async.cli.tables import Layout
-from zra_async.cli.values import instant
-from zra_async.cli.wording import count, duration, path, rate
+from zra_async.cli.output.live import progress_options, watched
+from zra_async.cli.output.streams import say
+from zra_async.cli.output.tables import Layout
+from zra_async.cli.output.wording import count, duration, path, rate
 from zra_async.results.exports import ExportReport
 
 _SHOWN = 10

@@ -11,13 +11,13 @@ import click
 
 from zra_async import errors
 from zra_async.api.registry import OPERATIONS
+from zra_async.cli.arguments.ids import given_ids
+from zra_async.cli.arguments.values import method_of, parameters_of
+from zra_async.cli.commands.resources import Single, single
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import UsageProblem
 from zra_async.cli.frame import Frame, subcommand
-from zra_async.cli.ids import given_ids
-from zra_async.cli.resources import Single, single
-from zra_async.cli.streams import say
-from zra_async.cli.values import method_of, parameters_of
+from zra_async.cli.output.streams import say
 
 AT_ONCE = 16  #: calls on their way; the rate limits decide how fast they go
 

@@ -11,14 +11,14 @@ import msgspec
 from zra_async.bulk.ingest.manifest import Manifest, check_manifest
 from zra_async.bulk.ingest.report import IngestReport
 from zra_async.bulk.ingest.status import IngestStatus, ingest_status
+from zra_async.cli.arguments.paths import Place
 from zra_async.cli.connection import memory
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import UsageProblem, report_shown
 from zra_async.cli.frame import Frame, subcommand
-from zra_async.cli.live import progress_options, watched
-from zra_async.cli.places import Place
-from zra_async.cli.streams import say
-from zra_async.cli.wording import count, duration, rate, size
+from zra_async.cli.output.live import progress_options, watched
+from zra_async.cli.output.streams import say
+from zra_async.cli.output.wording import count, duration, rate, size
 
 _SHOWN = 20
 

@@ -8,12 +8,12 @@ from typing import Any
 import click
 
 from zra_async.api.registry import OPERATIONS
+from zra_async.cli.arguments.values import arguments, is_list, method_of, parameters_of
+from zra_async.cli.commands.resources import listed
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import UsageProblem
 from zra_async.cli.frame import Frame, subcommand
-from zra_async.cli.output import in_one_page
-from zra_async.cli.resources import listed
-from zra_async.cli.values import arguments, is_list, method_of, parameters_of
+from zra_async.cli.output.data import in_one_page
 from zra_async.core.operation import Operation
 from zra_async.core.pages import Pages
 

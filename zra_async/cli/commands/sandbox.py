@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import click
 
+from zra_async.cli.arguments.paths import Place
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import UsageProblem
 from zra_async.cli.frame import standalone
-from zra_async.cli.places import Place
+from zra_async.cli.output.streams import say, write
 from zra_async.cli.program import find_program, run_program, signals_held
-from zra_async.cli.streams import say, write
 
 if TYPE_CHECKING:
     from zra_async.sandbox import Sandbox

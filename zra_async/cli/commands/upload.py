@@ -13,15 +13,15 @@ import click
 from zra_async.api.registry import OPERATIONS
 from zra_async.bulk.polling import Polling
 from zra_async.cli.added import Added
+from zra_async.cli.arguments.paths import Place
+from zra_async.cli.arguments.values import arguments
 from zra_async.cli.connection import memory
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import GivenUp, UsageProblem
 from zra_async.cli.frame import Frame, subcommand
-from zra_async.cli.live import progress_options, watched
-from zra_async.cli.places import Place
-from zra_async.cli.streams import say
-from zra_async.cli.values import arguments
-from zra_async.cli.wording import size
+from zra_async.cli.output.live import progress_options, watched
+from zra_async.cli.output.streams import say
+from zra_async.cli.output.wording import size
 from zra_async.client import ZRAClient
 from zra_async.errors import AmbiguousWrite, UnexpectedAnswer, ZRAError
 from zra_async.files.attachments import TIMELINE

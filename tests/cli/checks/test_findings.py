@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from zra_async.api.registry import OPERATIONS
+from zra_async.cli.checks.findings import clock, missing, needs, network, plan_finding, plans_in, scope_findings
+from zra_async.cli.checks.probe import Probe
 from zra_async.cli.exits import Exit
-from zra_async.cli.findings import clock, missing, needs, network, plan_finding, plans_in, scope_findings
-from zra_async.cli.probe import Probe
 
 CLASSIC = sorted({scope for row in OPERATIONS.values() for scope in row.scopes})
 

@@ -11,9 +11,9 @@ from typing import Any, Literal, cast
 import click
 import msgspec
 
-from zra_async.cli.streams import StdoutLost, say, write, write_text
-from zra_async.cli.tables import Layout, sheet
-from zra_async.cli.wording import printable
+from zra_async.cli.output.streams import StdoutLost, say, write, write_text
+from zra_async.cli.output.tables import Layout, sheet
+from zra_async.cli.output.wording import printable
 
 Format = Literal["table", "jsonl"]
 

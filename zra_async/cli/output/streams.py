@@ -12,8 +12,8 @@ from collections.abc import Generator
 from typing import TYPE_CHECKING, TextIO
 
 from zra_async.cli.exits import Exit
+from zra_async.cli.output.wording import clean
 from zra_async.cli.stopping import interruptible
-from zra_async.cli.wording import clean
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from zra_async.cli.tables import LEAST, Layout, cell, fit, sheet
+from zra_async.cli.output.tables import LEAST, Layout, cell, fit, sheet
 
 
 @given(st.lists(st.integers(1, 200), min_size=1, max_size=8), st.integers(20, 200))

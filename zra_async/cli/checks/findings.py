@@ -10,10 +10,10 @@ from typing import Any, Literal
 from zra_async.api.registry import OPERATIONS
 from zra_async.bulk.crm.kinds import CHAIN, LEADS
 from zra_async.bulk.export.streams import STREAMS
+from zra_async.cli.checks.probe import Probe
+from zra_async.cli.commands.resources import LISTS, SINGLES
 from zra_async.cli.exits import Exit
-from zra_async.cli.probe import Probe
-from zra_async.cli.resources import LISTS, SINGLES
-from zra_async.cli.wording import count, duration
+from zra_async.cli.output.wording import count, duration
 from zra_async.core.limits import PLANS, Plan, Rate
 from zra_async.core.operation import Label, Operation
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.cli.conftest import Invoke
+from zra_async.cli.arguments.ids import given_ids, ids_in
 from zra_async.cli.failures import UsageProblem
-from zra_async.cli.ids import given_ids, ids_in
 
 FIRST, SECOND = "egLSRuj2SlWet+wLi87LNA==,1667893163000", "1a2b"
 FIELD = "conversation_id"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from zra_async.cli.wording import duration, size
+from zra_async.cli.output.wording import duration, size
 from zra_async.core.events import Event, JobProgress
 from zra_async.core.limits import LimitState
 from zra_async.core.operation import Label

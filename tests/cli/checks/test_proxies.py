@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.cli.conftest import Invoke
-from zra_async.cli.probe import Address, probe
-from zra_async.cli.proxies import network_for, proxy_of
+from zra_async.cli.checks.probe import Address, probe
+from zra_async.cli.checks.proxies import network_for, proxy_of
 from zra_async.config import Hosts
 
 NAMES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "NO_PROXY", "no_proxy", "ALL_PROXY", "all_proxy")

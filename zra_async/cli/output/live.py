@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zra_async.cli.board import Board, Snapshot, used
-from zra_async.cli.streams import say
-from zra_async.cli.wording import duration
+from zra_async.cli.output.board import Board, Snapshot, used
+from zra_async.cli.output.streams import say
+from zra_async.cli.output.wording import duration
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

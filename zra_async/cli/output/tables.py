@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from rich.cells import cell_len, set_cell_size
 
-from zra_async.cli.wording import printable
+from zra_async.cli.output.wording import printable
 
 GAP = "  "
 LEAST = 6  #: columns of text that a cell keeps when the terminal is narrow

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.api.conftest import RecordingCaller
 from zra_async.api.operations import Operations
 from zra_async.api.registry import OPERATIONS
+from zra_async.cli.arguments.values import arguments, instant, method_of, parameters_of
 from zra_async.cli.failures import UsageProblem
-from zra_async.cli.values import arguments, instant, method_of, parameters_of
 
 
 def read(operation: str, *pairs: str) -> dict[str, Any]:

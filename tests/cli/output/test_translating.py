@@ -15,7 +15,7 @@ from zra_async.cli.commands.crm import import_
 from zra_async.cli.commands.download import command as download
 from zra_async.cli.commands.upload import command as upload
 from zra_async.cli.failures import explain
-from zra_async.cli.translating import in_options, possible
+from zra_async.cli.output.translating import in_options, possible
 
 OPTIONS = frozenset(
     name for command in (upload, download, import_) for parameter in command.params for name in parameter.opts

@@ -12,7 +12,7 @@ from email.utils import format_datetime
 import anyio
 import pytest
 
-from zra_async.cli.probe import Address, Probe, date_in, probe
+from zra_async.cli.checks.probe import Address, Probe, date_in, probe
 
 
 @asynccontextmanager

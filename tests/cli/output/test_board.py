@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from zra_async.cli.board import Board, used
-from zra_async.cli.live import picture
+from zra_async.cli.output.board import Board, used
+from zra_async.cli.output.live import picture
 from zra_async.core.events import JobProgress, TokenFetched
 from zra_async.core.limits import LimitState
 from zra_async.core.operation import Label

@@ -15,7 +15,7 @@ import anyio
 import anyio.abc
 from anyio.streams.tls import TLSStream
 
-from zra_async.cli.proxies import proxy_of
+from zra_async.cli.checks.proxies import proxy_of
 
 PATIENCE = 10.0  #: seconds for each step
 _OURSELVES = frozenset({"127.0.0.1", "::1", "localhost"})

@@ -1,0 +1,1 @@
+"""Arguments of commands: identifiers, paths, and values that are converted by the annotations of a method."""
