@@ -9,7 +9,21 @@ from pathlib import Path
 from typing import Any, assert_type
 
 import zra_async
-from zra_async import OPERATIONS, Hosts, Operation, Page, Pages, RateLimiter, ServerToServer, ZRAClient, errors
+from zra_async import (
+    OPERATIONS,
+    CallDone,
+    Hosts,
+    Operation,
+    Page,
+    Pages,
+    RateLimiter,
+    RetryPolicy,
+    ServerToServer,
+    ZRAClient,
+    errors,
+)
+from zra_async.api.deals.operations import GET as GET_DEAL
+from zra_async.api.deals.operations import LIST as LIST_DEALS
 from zra_async.bulk import ExportReport
 from zra_async.files import UploadedFile
 from zra_async.models import Conversation, ConversationDetail, DealDetail, Speaker, TeamDetail
@@ -47,6 +61,14 @@ async def reads(zra: ZRAClient) -> None:
         assert_type(await zra.teams.get(team.team_id), TeamDetail)
         break
     assert_type(OPERATIONS, Mapping[str, Operation[Any]])
+    async for deal in zra.list(LIST_DEALS, page_size=1):
+        found = assert_type(await zra.call(GET_DEAL, path={"deal_id": deal.deal_id}), DealDetail)
+        named = assert_type(await zra.call_named("deals.get", deal_id=deal.deal_id), Any)
+        assert found == named
+        break
+    with zra_async.collect_calls() as calls:
+        await zra.with_options(retry=RetryPolicy.none()).deals.list()
+    assert assert_type(calls, list[CallDone])[0].tracking_id
     reply = await zra.raw("conversations.get", path={"conversation_id": seen[0]})
     assert assert_type(reply.status, int) == 200
     assert assert_type(zra.limits, RateLimiter).snapshot()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from tests.core.clients import GET, client_of
 from tests.core.server import Server, answer
-from zra_async import OPERATIONS, errors
+from zra_async import OPERATIONS, CallDone, Event, RetryPolicy, ZRAClient, collect_calls, errors
 from zra_async.sandbox import Sandbox
 
 
@@ -49,12 +50,12 @@ async def test_raw_by_name(server: Server) -> None:
 async def test_call_by_name() -> None:
     """The arguments are those of the method, and a list gives its first page."""
     async with Sandbox(conversations=5) as sandbox, sandbox.client() as zra:
-        page = await zra.call("conversations.list", page_size=2)
+        page = await zra.call_named("conversations.list", page_size=2)
         assert len(page.items) == 2
-        found = await zra.call("conversations.get", conversation_id=page.items[0].conversation_id)
+        found = await zra.call_named("conversations.get", conversation_id=page.items[0].conversation_id)
         assert found.conversation_id == page.items[0].conversation_id
         with pytest.warns(DeprecationWarning, match="/iq/"):
-            legacy = await zra.call("legacy.conversations.get", conversation_id=found.conversation_id)
+            legacy = await zra.call_named("legacy.conversations.get", conversation_id=found.conversation_id)
         assert legacy.conversation_id == found.conversation_id
 
 
@@ -78,16 +79,71 @@ async def test_a_call_by_name_that_makes_no_sense(
     """Unknown names and arguments, and those of another way to call, are refused before anything is sent."""
     async with client_of(server) as zra:
         with pytest.raises(errors.InvalidArgument, match=words):
-            await zra.call(name, **arguments)
+            await zra.call_named(name, **arguments)
     assert server.seen == []
 
 
-async def test_a_row_takes_no_arguments_of_a_method(server: Server) -> None:
-    """Arguments beside path, query and body would be lost, so they are refused."""
+async def test_each_way_to_call_refuses_the_other(server: Server) -> None:
+    """A row takes no arguments of a method, which would be lost, and a name is refused with a hint."""
+    call: Any = ZRAClient.call
     async with client_of(server) as zra:
-        with pytest.raises(errors.InvalidArgument, match=r"thing_id.*path="):
-            await zra.call(GET, thing_id="1")
+        with pytest.raises(TypeError, match="thing_id"):
+            await call(zra, GET, thing_id="1")
+        with pytest.raises(errors.InvalidArgument, match="call_named"):
+            await call(zra, "conversations.get")
     assert server.seen == []
+
+
+async def test_calls_are_collected(server: Server) -> None:
+    """A collection has each call that ended in its block, with its tracking id, also those of tasks and failures."""
+    server.script(
+        answer(200, {"name": "a"}),
+        answer(503),
+        answer(200, {"name": "b"}),
+        answer(404, {"code": 1005, "message": "none"}),
+    )
+    async with client_of(server, retry=RetryPolicy(base=0)) as zra:
+        with collect_calls() as calls:
+            await zra.call(GET, path={"thing_id": "1"})
+            with collect_calls() as inner:
+                await asyncio.create_task(zra.call(GET, path={"thing_id": "2"}))
+            with pytest.raises(errors.NotFound):
+                await zra.call(GET, path={"thing_id": "3"})
+        await zra.call(GET, path={"thing_id": "4"})
+    assert [(done.operation, done.status, done.attempts, done.error) for done in calls] == [
+        ("things.get", 200, 1, None),
+        ("things.get", 200, 2, None),
+        ("things.get", 404, 1, "NotFound"),
+    ]
+    assert inner == calls[1:2]
+    assert {done.tracking_id for done in calls} == {"WEB_1"}
+
+
+async def test_a_collection_and_an_observer(server: Server) -> None:
+    """The observer of the client is told of the same calls, and one that fails loses nothing of the collection."""
+    seen: list[Event] = []
+
+    def observe(event: Event, /) -> None:
+        seen.append(event)
+        raise ValueError("from the observer")
+
+    async with client_of(server, observer=observe) as zra:
+        with collect_calls() as calls:
+            await zra.call(GET, path={"thing_id": "1"})
+    assert [event for event in seen if isinstance(event, CallDone)] == calls
+    assert len(calls) == 1
+
+
+async def test_a_view_has_its_own_retries(server: Server) -> None:
+    """A view with another policy repeats as that says, and its original as before."""
+    server.script(answer(503), answer(200, {"name": "a"}), answer(503))
+    async with client_of(server, retry=RetryPolicy(base=0)) as zra:
+        assert (await zra.call(GET, path={"thing_id": "1"})).name == "a"
+        with pytest.raises(errors.ServerError):
+            await zra.with_options(retry=RetryPolicy.none()).call(GET, path={"thing_id": "1"})
+        with pytest.raises(errors.ConfigurationError, match="retry must be a RetryPolicy"):
+            zra.with_options(retry=3)  # type: ignore[arg-type]
+    assert len(server.seen) == 3
 
 
 async def test_a_deprecated_method_warns_where_it_is_used(server: Server) -> None:

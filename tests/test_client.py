@@ -52,7 +52,7 @@ USES: list[Callable[[ZRAClient], Any]] = [
     lambda zra: zra.legacy.deals.get("1"),
     lambda zra: zra.files.create_multipart_upload("call.mp4"),
     lambda zra: zra.with_options(timeout=1).conversations.get("1"),
-    lambda zra: zra.call("conversations.get", conversation_id="1"),
+    lambda zra: zra.call_named("conversations.get", conversation_id="1"),
 ]
 
 

@@ -45,4 +45,4 @@ async def test_what_is_missing_is_refused_as_a_raw_call(name: str) -> None:
 
 
 def _by_name(zra: ZRAClient, name: str) -> Any:
-    return lambda team_id, team_ids: zra.call(name, team_id=team_id, team_ids=team_ids)
+    return lambda team_id, team_ids: zra.call_named(name, team_id=team_id, team_ids=team_ids)

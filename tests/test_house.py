@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 import zra_async
+from zra_async import errors
+from zra_async.core import events
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "zra_async"
@@ -129,6 +131,15 @@ def test_every_public_name_is_there() -> None:
     assert all(getattr(zra_async, name) is not None for name in zra_async.__all__)
     assert "OPERATIONS" in zra_async.__all__
     assert not hasattr(zra_async, "NOTHING_OF_THAT_NAME")
+
+
+def test_what_annotations_name_is_at_the_top() -> None:
+    """Each error and each event can be imported from the package itself."""
+    for module in (errors, events):
+        defined = {
+            n for n, kind in vars(module).items() if isinstance(kind, type) and kind.__module__ == module.__name__
+        }
+        assert defined <= set(zra_async.__all__)
 
 
 def test_the_sandbox_never_imports_the_core() -> None:

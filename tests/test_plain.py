@@ -27,7 +27,7 @@ from zra_async.webhooks import ConversationSource, Event, Subject
 MODELS = sorted(
     {
         thing
-        for module in pkgutil.iter_modules(api.__path__, "zra_async.api.")
+        for module in pkgutil.walk_packages(api.__path__, "zra_async.api.")
         for thing in vars(importlib.import_module(module.name)).values()
         if inspect.isclass(thing) and issubclass(thing, (Model, Record)) and thing not in (Model, Record)
     },

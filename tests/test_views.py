@@ -145,7 +145,7 @@ async def test_a_deprecated_method_as_a_task() -> None:
             lambda: asyncio.gather(zra.legacy.deals.get("1"), zra.legacy.deals.get("2")),
             lambda: asyncio.wait_for(zra.legacy.deals.get("1"), 30),
             lambda: zra.with_options(timeout=20).legacy.deals.get("1"),
-            lambda: zra.call("legacy.deals.get", deal_id="1"),
+            lambda: zra.call_named("legacy.deals.get", deal_id="1"),
             lambda: zra.legacy.conversations.list(),
         ]
         for way in ways:

@@ -10,30 +10,136 @@ imports, `zra_async.webhooks` receives, `zra_async.sandbox` serves an account to
 has pytest fixtures.
 """
 
+import importlib
 import logging
 from typing import TYPE_CHECKING
 
 from zra_async.client import ZRAClient
-from zra_async.config import GOVERNMENT, ClientConfig, Hosts
-from zra_async.core.auth import Auth, AuthorizationCode, ServerToServer, StaticToken, UserOAuth
-from zra_async.core.limits import Lane, LimitState, LocalRateLimiter, Plan, Rate, RateLimiter
-from zra_async.core.operation import Label, ListOperation, Operation
-from zra_async.core.pages import Page, Pages
-from zra_async.core.retry import RetryPolicy
-from zra_async.core.tokenstore import FileTokenStore, MemoryTokenStore, TokenStore
-from zra_async.core.transport import Network, Pool
-from zra_async.core.wire import Reply
+from zra_async.config import (
+    GOVERNMENT,
+    ClientConfig,
+    ClientOptions,
+    Hosts,
+    Transfers,
+)
+from zra_async.core.auth import (
+    Auth,
+    AuthorizationCode,
+    ServerToServer,
+    StaticToken,
+    UserOAuth,
+)
+from zra_async.core.events import (
+    AttemptDone,
+    CallDone,
+    Event,
+    FieldsDropped,
+    JobProgress,
+    LimitWaited,
+    Observer,
+    PartDone,
+    Redirected,
+    Retrying,
+    TokenFetched,
+    TokenRefused,
+    collect_calls,
+)
+from zra_async.core.limits import (
+    Lane,
+    LimitState,
+    LocalRateLimiter,
+    Permit,
+    Plan,
+    Rate,
+    RateLimiter,
+)
+from zra_async.core.operation import (
+    Host,
+    Label,
+    ListOperation,
+    Operation,
+)
+from zra_async.core.pages import (
+    Page,
+    Pages,
+)
+from zra_async.core.retry import (
+    RetryPolicy,
+)
+from zra_async.core.tokenstore import (
+    FileTokenStore,
+    MemoryTokenStore,
+    TokenStore,
+)
+from zra_async.core.transport import (
+    Network,
+    Pool,
+    StreamedResponse,
+    Transport,
+)
+from zra_async.core.wire import (
+    Reply,
+    Request,
+)
+from zra_async.errors import (
+    AmbiguousWrite,
+    AnswerTooLarge,
+    APIError,
+    AttemptTimeout,
+    AuthenticationFailed,
+    BadRequest,
+    CallError,
+    ClientNotOpen,
+    ConfigurationError,
+    Conflict,
+    ConnectFailed,
+    ConnectionLost,
+    DeadlineExceeded,
+    DownloadInterrupted,
+    ExportIncomplete,
+    InUse,
+    InvalidArgument,
+    JournalError,
+    LedgerError,
+    LinkRefused,
+    MissingScopes,
+    NoRecording,
+    NotFound,
+    PageTokenExpired,
+    PageTokenRepeated,
+    PartlyDone,
+    PayloadTooLarge,
+    PermissionDenied,
+    RateLimited,
+    RedirectedWrite,
+    ServerError,
+    SourceChanged,
+    SourceError,
+    StagesNotRegistered,
+    StrayCancellation,
+    TargetExists,
+    TokenError,
+    TransportError,
+    UnexpectedAnswer,
+    UnsafeRedirect,
+    UploadInterrupted,
+    UploadUncertain,
+    WebhookRefused,
+    WrongLoop,
+    ZRAError,
+)
 
 if TYPE_CHECKING:
     from zra_async.api.registry import OPERATIONS
+    from zra_async.webhooks import WebhookReceiver
 else:
+    #: a client does without these, and imports faster
+    _WHEN_ASKED_FOR = {"OPERATIONS": "zra_async.api.registry", "WebhookReceiver": "zra_async.webhooks"}
 
     def __getattr__(name: str) -> object:
-        """Make the table of all operations when it is first asked for: a client does without, and imports faster."""
-        if name == "OPERATIONS":
-            from zra_async.api.registry import OPERATIONS
-
-            return OPERATIONS
+        """Import what few programs need when it is first asked for."""
+        if name in _WHEN_ASKED_FOR:
+            return getattr(importlib.import_module(_WHEN_ASKED_FOR[name]), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
@@ -45,31 +151,97 @@ __version__ = "0.1.0"
 __all__ = [
     "GOVERNMENT",
     "OPERATIONS",
+    "APIError",
+    "AmbiguousWrite",
+    "AnswerTooLarge",
+    "AttemptDone",
+    "AttemptTimeout",
     "Auth",
+    "AuthenticationFailed",
     "AuthorizationCode",
+    "BadRequest",
+    "CallDone",
+    "CallError",
     "ClientConfig",
+    "ClientNotOpen",
+    "ClientOptions",
+    "ConfigurationError",
+    "Conflict",
+    "ConnectFailed",
+    "ConnectionLost",
+    "DeadlineExceeded",
+    "DownloadInterrupted",
+    "Event",
+    "ExportIncomplete",
+    "FieldsDropped",
     "FileTokenStore",
+    "Host",
     "Hosts",
+    "InUse",
+    "InvalidArgument",
+    "JobProgress",
+    "JournalError",
     "Label",
     "Lane",
+    "LedgerError",
     "LimitState",
+    "LimitWaited",
+    "LinkRefused",
     "ListOperation",
     "LocalRateLimiter",
     "MemoryTokenStore",
+    "MissingScopes",
     "Network",
+    "NoRecording",
+    "NotFound",
+    "Observer",
     "Operation",
     "Page",
+    "PageTokenExpired",
+    "PageTokenRepeated",
     "Pages",
+    "PartDone",
+    "PartlyDone",
+    "PayloadTooLarge",
+    "PermissionDenied",
+    "Permit",
     "Plan",
     "Pool",
     "Rate",
+    "RateLimited",
     "RateLimiter",
+    "Redirected",
+    "RedirectedWrite",
     "Reply",
+    "Request",
     "RetryPolicy",
+    "Retrying",
+    "ServerError",
     "ServerToServer",
+    "SourceChanged",
+    "SourceError",
+    "StagesNotRegistered",
     "StaticToken",
+    "StrayCancellation",
+    "StreamedResponse",
+    "TargetExists",
+    "TokenError",
+    "TokenFetched",
+    "TokenRefused",
     "TokenStore",
+    "Transfers",
+    "Transport",
+    "TransportError",
+    "UnexpectedAnswer",
+    "UnsafeRedirect",
+    "UploadInterrupted",
+    "UploadUncertain",
     "UserOAuth",
+    "WebhookReceiver",
+    "WebhookRefused",
+    "WrongLoop",
     "ZRAClient",
+    "ZRAError",
     "__version__",
+    "collect_calls",
 ]

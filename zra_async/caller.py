@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 import msgspec
 
 from zra_async import errors
-from zra_async.config import check_seconds, checked_lane
+from zra_async.config import check_retry, check_seconds, checked_lane
 from zra_async.core import wire
 from zra_async.core.clock import ServiceClock
 from zra_async.core.decoding import Decoded
@@ -20,6 +20,7 @@ from zra_async.core.limits import Lane, RateLimiter
 from zra_async.core.operation import ListOperation, Operation
 from zra_async.core.pages import Page, Pages
 from zra_async.core.pipeline import CallOptions
+from zra_async.core.retry import RetryPolicy
 from zra_async.session import Session
 
 R = TypeVar("R")
@@ -41,17 +42,20 @@ class OperationCaller:
         timeout: float | None = _KEEP,
         deadline: float | None = _KEEP,
         lane: Lane = _KEEP,
+        retry: RetryPolicy = _KEEP,
     ) -> Self:
-        """Return a view of this client with other bounds, in seconds, or another lane.
+        """Return a view of this client with other bounds, in seconds, another lane, or another retry policy.
 
         It opens and closes with this one. The view of a subclass has the attributes of its original.
         """
-        changes: dict[str, Any] = {"timeout": timeout, "deadline": deadline, "lane": lane}
+        changes: dict[str, Any] = {"timeout": timeout, "deadline": deadline, "lane": lane, "retry": retry}
         changes = {name: value for name, value in changes.items() if value is not _KEEP}
         for name in ("timeout", "deadline"):
             check_seconds(name, changes.get(name))
         if "lane" in changes:
             changes["lane"] = checked_lane(lane)
+        if "retry" in changes:
+            check_retry(retry)
         view = copy.copy(self)
         _forget_cached(view)
         view._options = msgspec.structs.replace(self._options, **changes)
@@ -83,31 +87,39 @@ class OperationCaller:
 
     async def call(
         self,
-        operation: Operation[R] | str,
+        operation: Operation[R],
         *,
         path: Mapping[str, str] | None = None,
         query: Mapping[str, object] | None = None,
         body: object = None,
-        **arguments: Any,
-    ) -> Any:
-        """Call any operation by name, with the keyword arguments of its method.
+    ) -> R:
+        """Call an operation and return its answer, whose type is that of the operation.
 
-            await zra.call("conversations.get", conversation_id="…")
+            from zra_async.api.deals.operations import GET
+            deal = await zra.call(GET, path={"deal_id": "…"})
 
-        A list gives its first `Page`. Raises `InvalidArgument` for an unknown name or argument.
+        The arguments are checked by the service alone; the methods, such as ``zra.deals.get``, check them first. Raises
+        `InvalidArgument` for what is no operation, and the errors of each call.
         """
-        if isinstance(operation, str):
-            if not (path is None and query is None and body is None):
-                raise errors.InvalidArgument(
-                    f"{operation}: by name, give the arguments of the method; raw() takes a path"
-                )
-            return await self._call_by_name(operation, arguments)
-        _check_row(operation)
-        if arguments:
-            unknown = ", ".join(arguments)
-            raise errors.InvalidArgument(f"{operation.name}: give {unknown} in path=, query= or body=, or call by name")
-        reply = await self._send(operation, path, query, body)
+        reply = await self._send(_check_row(operation), path, query, body)
         return self._read(operation, reply).value
+
+    async def call_named(self, name: str, /, **arguments: Any) -> Any:
+        """Call the method of an operation by the operation's name, with the method's keyword arguments.
+
+            await zra.call_named("conversations.get", conversation_id="…")
+
+        The names are those of `zra_async.OPERATIONS`. A list gives its first `Page`. Raises `InvalidArgument` for an
+        unknown name or argument, and the errors of the method.
+        """
+        _row(name)
+        method: Any = functools.reduce(getattr, name.split("."), self)
+        try:
+            pending = method(**arguments)
+        except TypeError as problem:
+            text = f"{name}: {problem}: give the arguments of the method; raw() takes a path, a query and a body"
+            raise errors.InvalidArgument(text) from None
+        return await pending
 
     async def raw(
         self,
@@ -171,15 +183,6 @@ class OperationCaller:
             self._session.drops.tell(operation.name, answer.dropped, reply.tracking_id)
         return answer
 
-    async def _call_by_name(self, name: str, arguments: Mapping[str, Any]) -> Any:
-        _row(name)
-        method: Any = functools.reduce(getattr, name.split("."), self)
-        try:
-            pending = method(**arguments)
-        except TypeError as problem:
-            raise errors.InvalidArgument(f"{name}: {problem}") from None
-        return await pending
-
 
 def _forget_cached(view: OperationCaller) -> None:
     """Delete what the original has cached: it calls through the original."""
@@ -191,7 +194,9 @@ def _forget_cached(view: OperationCaller) -> None:
 
 def _check_row(operation: Operation[R]) -> Operation[R]:
     if not isinstance(operation, Operation):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise errors.InvalidArgument(f"give an Operation or its name, not {type(operation).__name__}")
+        raise errors.InvalidArgument(
+            f"give an Operation, not {type(operation).__name__}; call_named() and raw() take the name of one"
+        )
     return operation
 
 

@@ -46,7 +46,9 @@ class ZRAClient(OperationCaller):
 
     def __init__(self, auth: Auth, **options: Unpack[ClientOptions]) -> None:
         config = ClientConfig(**options)
-        call_options = CallOptions(timeout=config.timeout, deadline=config.deadline, lane=config.lane)
+        call_options = CallOptions(
+            timeout=config.timeout, deadline=config.deadline, lane=config.lane, retry=config.retry
+        )
         super().__init__(Session(auth, config), call_options)
 
     @classmethod
@@ -136,7 +138,7 @@ class ZRAClient(OperationCaller):
     def _conversations(self) -> Conversations:
         from zra_async.files.recordings import Conversations
 
-        return Conversations(self, self._session)
+        return Conversations(self, self._session, self._options)
 
     @functools.cached_property
     def _files(self) -> Files:

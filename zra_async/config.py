@@ -117,6 +117,7 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
         check_seconds("timeout", self.timeout)
         check_seconds("deadline", self.deadline)
         force_setattr(self, "lane", checked_lane(self.lane))
+        check_retry(self.retry)
         if isinstance(self.limits, Mapping):
             _check_rates(self.limits)
         try:
@@ -162,6 +163,12 @@ def checked_lane(lane: Lane | str) -> Lane:
         return Lane(lane)
     except ValueError:
         raise ConfigurationError(f"lane must be one of {', '.join(Lane)}, not {lane!r}") from None
+
+
+def check_retry(retry: RetryPolicy) -> None:
+    """Refuse what is no retry policy."""
+    if not isinstance(retry, RetryPolicy):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError(f"retry must be a RetryPolicy, not {retry!r}")
 
 
 def _check_rates(rates: Mapping[Label, Rate]) -> None:

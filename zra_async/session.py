@@ -17,7 +17,7 @@ from zra_async.core.auth import Auth, AuthContext
 from zra_async.core.bound import Bound
 from zra_async.core.clock import ServiceClock
 from zra_async.core.dropped import DropReport
-from zra_async.core.events import Observer, attentive, quiet
+from zra_async.core.events import Observer, attentive, collected, quiet
 from zra_async.core.limits import RateLimiter
 from zra_async.core.operation import Host
 from zra_async.core.pipeline import CallOptions, Pipeline
@@ -43,7 +43,7 @@ class Session:
         self._pipeline: Pipeline | None = None
         self._uploads = asyncio.Semaphore(config.transfers.upload_concurrency)
         self._downloads = asyncio.Semaphore(config.transfers.download_concurrency)
-        self.observe: Observer = quiet(config.observer)
+        self.observe: Observer = collected(quiet(config.observer))
         self.drops: DropReport = DropReport(self.observe)
 
     async def open(self) -> None:

@@ -145,11 +145,11 @@ async def test_a_recording_and_its_transcript(zra: ZRAClient, sandbox: Sandbox) 
 
 async def test_calls_by_name(zra: ZRAClient) -> None:
     """Every namespace can be called by name, with the arguments of its method."""
-    page = await zra.call("teams.list", page_size=1)
+    page = await zra.call_named("teams.list", page_size=1)
     assert len(page.items) == 1
     with pytest.raises(errors.NotFound):
-        await zra.call("crm.registration")
-    begun = await zra.call("files.upload_events", method="CreateMultipartUpload", file_name="call.mp4")
+        await zra.call_named("crm.registration")
+    begun = await zra.call_named("files.upload_events", method="CreateMultipartUpload", file_name="call.mp4")
     assert begun.upload_context
     with pytest.raises(errors.InvalidArgument, match="no_such"):
-        await zra.call("crm.accounts.get", no_such=1)
+        await zra.call_named("crm.accounts.get", no_such=1)

@@ -210,5 +210,5 @@ async def test_names_of_operations_do_not_reach_other_attributes() -> None:
     async with Server() as server, client_of(server) as zra:
         for name in ("__class__", "_session", "conversations.__init__", "conversations._caller.raw", "aclose", ""):
             with pytest.raises(errors.InvalidArgument, match="no operation is called"):
-                await zra.call(name)
+                await zra.call_named(name)
         assert not server.seen

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import partial
 from typing import Protocol, cast
 
@@ -131,11 +133,50 @@ def log_event(event: Event, /) -> None:
         logger.log(level, "%s", event)
 
 
+_collections: ContextVar[tuple[list[CallDone], ...]] = ContextVar("zra_async_calls", default=())
+
+
+@contextmanager
+def collect_calls() -> Generator[list[CallDone]]:
+    """Collect a `CallDone` for each call that ends in this block: tracking id, status, attempts, seconds.
+
+        with zra_async.collect_calls() as calls:
+            deal = await zra.deals.get(deal_id)
+        print(calls[-1].tracking_id)
+
+    A call that fails is collected as well, and so are the calls of tasks that are started in the block. An upload or a
+    list makes several calls. Everything is kept in memory: observe long jobs with ``ZRAClient(observer=…)`` instead.
+    """
+    calls: list[CallDone] = []
+    token = _collections.set((*_collections.get(), calls))
+    try:
+        yield calls
+    finally:
+        _collections.reset(token)
+
+
 def attentive(observer: Observer) -> Callable[[], bool]:
-    """Whether anybody hears of calls that go well: making events that nobody reads is a part of the price of a call."""
-    if observer is log_event:
-        return partial(logger.isEnabledFor, logging.DEBUG)
-    return lambda: True
+    """Return a function that tells if anybody reads the events of calls that succeed.
+
+    It is asked before such an event is made, because an event that nobody reads would add to the price of each call.
+    """
+    if observer is not log_event:
+        return lambda: True
+    collections, logged = _collections.get, partial(logger.isEnabledFor, logging.DEBUG)
+    return lambda: bool(collections()) or logged()
+
+
+def collected(observer: Observer) -> Observer:
+    """Return an observer that adds each `CallDone` to the collections of its context before ``observer`` is told."""
+    collections = _collections.get
+
+    def observe(event: Event, /) -> None:
+        if isinstance(event, CallDone):
+            for calls in collections():
+                calls.append(event)
+        observer(event)
+
+    return observe
 
 
 def quiet(observer: Observer) -> Observer:

@@ -27,11 +27,15 @@ _NONE_YET = Attempts()
 
 
 class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of a call: `timeout` seconds for one attempt, `deadline` seconds for all of it, and its lane."""
+    """Bounds of a call: `timeout` seconds for one attempt, `deadline` seconds for all of it; its lane and retries.
+
+    Without a policy of its own (`retry` is None), a call is repeated as the pipeline says.
+    """
 
     timeout: float | None = 30.0
     deadline: float | None = None
     lane: Lane = Lane.INTERACTIVE
+    retry: RetryPolicy | None = None
 
 
 class _Progress(msgspec.Struct):
@@ -144,7 +148,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
                     self.observe(events.TokenRefused(operation.name))
                     continue
 
-                decision = self.retry.decide(operation, attempts, error, self.clock.now())
+                decision = (options.retry or self.retry).decide(operation, attempts, error, self.clock.now())
                 if isinstance(decision, Stop):
                     if decision.error is None and isinstance(outcome, Reply):
                         return outcome

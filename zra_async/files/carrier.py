@@ -34,7 +34,7 @@ class Carrier:
     def __init__(self, session: Session, options: CallOptions) -> None:
         self._session = session
         # a large part on a slow line takes as long as it takes: silence is what ends it, not time
-        self._options = CallOptions(timeout=None, lane=options.lane)
+        self._options = CallOptions(timeout=None, lane=options.lane, retry=options.retry)
         self._small: api.FileOperations | None = None
 
     async def upload(self, content: Source, wanted: Wanted, log: JournalFile | None) -> UploadedFile:

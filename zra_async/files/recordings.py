@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from zra_async.api.conversations import operations as api
 from zra_async.api.resource import Caller
 from zra_async.core.operation import Host
+from zra_async.core.pipeline import CallOptions
 from zra_async.files.download import DownloadedRecording, save, target_of
 from zra_async.files.link import Link
 from zra_async.files.progress import Meter, OnProgress
@@ -23,9 +24,10 @@ if TYPE_CHECKING:
 class Conversations(api.ConversationOperations):
     """``zra.conversations``: list, add, read and delete conversations, read what they hold, and get the recordings."""
 
-    def __init__(self, caller: Caller, session: Session) -> None:
+    def __init__(self, caller: Caller, session: Session, options: CallOptions) -> None:
         super().__init__(caller)
         self._session = session
+        self._options = options
 
     async def download_recording(
         self,
@@ -73,7 +75,7 @@ class Conversations(api.ConversationOperations):
         trusted, now = session.config.hosts.trusted, session.clock.now
         link = Link(session, fresh, origin=session.base(Host.API), trusted=trusted, now=now)
         async with session.downloads:
-            stream = RecordingStream(link, session.config.retry)
+            stream = RecordingStream(link, self._options.retry or session.config.retry)
             try:
                 await stream.start()
                 yield stream
