@@ -22,7 +22,7 @@ from zra_async.api.schema import Model, Record
 from zra_async.bulk import ingest_status
 from zra_async.models import Conversation
 from zra_async.sandbox import Sandbox
-from zra_async.webhooks import ConversationSource, Event, Subject
+from zra_async.webhooks import ConversationAnalysisCompletedEvent, ConversationSource
 
 MODELS = sorted(
     {
@@ -49,8 +49,8 @@ def test_times_and_odd_values_become_texts() -> None:
         Conversation(conversation_id="a", meeting_start_time=at).to_dict()["meeting_start_time"]
         == "2025-01-31T09:00:00Z"
     )
-    event = Event(name="x", happened_at=at, account_id="a", subject=Subject(source=ConversationSource("NEW")))
-    assert event.to_dict()["subject"]["source"] == "NEW"
+    event = ConversationAnalysisCompletedEvent(name="x", happened_at=at, source=ConversationSource("NEW"))
+    assert (event.to_dict()["source"], event.to_dict()["type"]) == ("NEW", "conversation_analysis_completed")
     assert Participant(display_name="Ann").to_dict() == {"display_name": "Ann"}
     assert AccountRecord.delete("A").to_dict() == {"crm_account_id": "A", "deletion": True}
 

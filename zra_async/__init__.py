@@ -131,10 +131,14 @@ from zra_async.errors import (
 
 if TYPE_CHECKING:
     from zra_async.api.registry import OPERATIONS
-    from zra_async.webhooks import WebhookReceiver
+    from zra_async.webhooks import WebhookEvent, WebhookReceiver
 else:
     #: a client does without these, and imports faster
-    _WHEN_ASKED_FOR = {"OPERATIONS": "zra_async.api.registry", "WebhookReceiver": "zra_async.webhooks"}
+    _WHEN_ASKED_FOR = {
+        "OPERATIONS": "zra_async.api.registry",
+        "WebhookEvent": "zra_async.webhooks",
+        "WebhookReceiver": "zra_async.webhooks",
+    }
 
     def __getattr__(name: str) -> object:
         """Import what few programs need when it is first asked for."""
@@ -237,6 +241,7 @@ __all__ = [
     "UploadInterrupted",
     "UploadUncertain",
     "UserOAuth",
+    "WebhookEvent",
     "WebhookReceiver",
     "WebhookRefused",
     "WrongLoop",

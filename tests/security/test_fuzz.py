@@ -21,7 +21,7 @@ from zra_async import OPERATIONS, errors
 from zra_async.core.operation import ListOperation
 from zra_async.core.retry import parse_retry_after
 from zra_async.core.wire import Reply, decode, failure
-from zra_async.webhooks import Event, UrlValidation, WebhookReceiver
+from zra_async.webhooks import UrlValidation, WebhookEvent, WebhookReceiver
 
 DEEP = 100_000
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -194,7 +194,7 @@ def test_a_hostile_webhook_is_an_event_or_refused(body: bytes) -> None:
         assert len(str(result)) < 500
         assert not exposed(result, SECRET)
     else:
-        assert isinstance(result, (Event, UrlValidation))
+        assert isinstance(result, (WebhookEvent, UrlValidation))
         msgspec.json.encode(result)
 
 
@@ -219,7 +219,7 @@ def test_nothing_is_read_before_the_signature_is_right(body: bytes) -> None:
 def test_any_signed_body_is_an_event_or_refused(body: bytes) -> None:
     """For any JSON in any field, and for any bytes."""
     result = result_of(lambda: receiver().receive(signed(body), body))
-    assert isinstance(result, (Event, UrlValidation, errors.WebhookRefused))
+    assert isinstance(result, (WebhookEvent, UrlValidation, errors.WebhookRefused))
 
 
 @quick(60)
