@@ -4,10 +4,23 @@
         async for conversation in zra.conversations.list():
             print(conversation.conversation_topic)
 
-Begin with `ZRAClient`; its namespaces, such as ``zra.deals``, hold a method for each operation. `zra_async.errors`
-draws the tree of what is raised, `zra_async.models` holds the answers, `zra_async.bulk` the reports of exports and
-imports, `zra_async.webhooks` receives, `zra_async.sandbox` serves an account to try it all on, and `zra_async.testing`
-has pytest fixtures.
+Start with `ZRAClient`: its namespaces, such as ``zra.deals``, have a method for each operation. `zra_async.errors`
+shows the tree of errors, `zra_async.models` has the structures of answers, `zra_async.bulk` the reports of exports and
+imports, `zra_async.webhooks` the receiver of webhooks, `zra_async.sandbox` an account to try everything on, and
+`zra_async.testing` pytest fixtures.
+
+The parts import each other in one direction only, from left to right:
+
+    cli → client → bulk → files → api → core → errors, osfiles, results
+
+    client    the composition root (with caller, session and config): one property per namespace
+    api       the operations: arguments, checks, structures; a new operation goes to the package of its resource
+    core      one call: limits, authentication, transport, retries, decoding, events
+    files     uploads and downloads of any size
+    bulk      exports, ingests and CRM imports
+    osfiles   threads, locks and atomic replacement of files
+    results   data that both errors and jobs carry
+    sandbox   the other side of the wire: it shares nothing but the structures of the api
 """
 
 import importlib

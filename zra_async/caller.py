@@ -1,4 +1,4 @@
-"""The calls of a client: any operation, decoded or as it came, and any list."""
+"""The calls of a client: any operation, decoded or as a raw reply, and any list."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class OperationCaller:
 
     @property
     def limits(self) -> RateLimiter:
-        """The rate limits of this client; ``limits.snapshot()`` tells where each label stands."""
+        """The rate limits of this client; ``limits.snapshot()`` returns the state of each label."""
         return self._session.limits
 
     @property
@@ -73,15 +73,15 @@ class OperationCaller:
         return self._session.clock
 
     async def service_time(self) -> datetime:
-        """Return the service's time, and ask the API host for it where no answer has told it yet."""
+        """Return the service's time. Asks the API host for it if no answer has told it yet."""
         return await self._session.service_time()
 
     @property
     def dropped_fields(self) -> Mapping[str, int]:
-        """How many fields of answers could not be read and have their default, by operation.
+        """The number of fields of answers that could not be read and have their default, by operation.
 
-        A list tells which they are in `Page.dropped`, and the observer hears of each answer in `FieldsDropped`. A view
-        made by `with_options` counts for itself, and for the client that it belongs to.
+        `Page.dropped` names them for a list, and the observer receives `FieldsDropped` for each answer. A view made by
+        `with_options` counts for itself and for the client that it belongs to.
         """
         return self._dropped.counts
 
@@ -129,9 +129,9 @@ class OperationCaller:
         query: Mapping[str, object] | None = None,
         body: object = None,
     ) -> wire.Reply:
-        """Make a call and return its `Reply` as it came: status, headers, body and tracking id.
+        """Make a call and return its `Reply`, which is not decoded: status, headers, body and tracking id.
 
-        Limits, authentication, repeats and errors are those of every call; only the decoding is left out.
+        Limits, authentication, retries and errors are those of every call.
         """
         row = _row(operation) if isinstance(operation, str) else _check_row(operation)
         return await self._send(row, path, query, body)
@@ -145,7 +145,7 @@ class OperationCaller:
         page_size: int | None = None,
         cursor: str = "",
     ) -> Pages[T]:
-        """Begin a list of any paginated operation."""
+        """Return the list of any paginated operation."""
         size = operation.usual_page_size
         if page_size is not None:
             from zra_async.api.arguments import check_whole
@@ -185,7 +185,7 @@ class OperationCaller:
 
 
 def _forget_cached(view: OperationCaller) -> None:
-    """Delete what the original has cached: it calls through the original."""
+    """Delete cached properties, whose values call through the original."""
     for kind in type(view).__mro__:
         for name, value in vars(kind).items():
             if isinstance(value, functools.cached_property) and name in vars(view):

@@ -1,4 +1,4 @@
-"""The session manager: one client, its pools and limits, and a namespace for each resource."""
+"""The client of one account: a namespace for each resource, and the jobs. It puts the parts of the package together."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class ZRAClient(OperationCaller):
-    """The client of one account: open it once, share it between all tasks of the event loop.
+    """The client of one account. Open it once and share it between all tasks of the event loop.
 
         async with ZRAClient(ServerToServer(account_id, client_id, client_secret), plan="business") as zra:
             async for conversation in zra.conversations.list():
@@ -53,7 +53,7 @@ class ZRAClient(OperationCaller):
 
     @classmethod
     def from_env(cls, **options: Unpack[ClientOptions]) -> Self:
-        """Make a client from the environment; ``options`` given here come before it.
+        """Make a client from the environment; ``options`` override it.
 
         Reads ZOOM_ACCOUNT_ID, ZOOM_CLIENT_ID, ZOOM_CLIENT_SECRET or ZOOM_CLIENT_SECRET_FILE, and the optional
         ZRA_PLAN, ZRA_SHARE, ZRA_TOKEN_URL, ZRA_API_URL and ZRA_FILE_URL. Raises `ConfigurationError`.
@@ -118,7 +118,7 @@ class ZRAClient(OperationCaller):
 
     @property
     def files(self) -> Files:
-        """Files of files of any size, and the single requests that they consist of."""
+        """Uploads of files of any size, and the single requests that they consist of."""
         return self._files
 
     @functools.cached_property
@@ -168,14 +168,14 @@ class ZRAClient(OperationCaller):
         ``streams`` are names out of `zra_async.bulk.STREAMS` (by default a small set, ``"all"`` everything but the
         recordings). ``since`` and ``until`` are aware datetimes that bound the conversations by the end of their
         analysis; the other streams are always complete. An ``incremental`` run lists what was analysed since the last
-        one; without it everything is read again, and what has changed is written. ``concurrency`` is how many units
-        are read at once, by default what the permitted rates can use. ``on_event`` is told of the progress.
+        one; without it everything is read again, and changes are written. ``concurrency`` is the number of units that
+        are read at once, by default as many as the permitted rates can use. ``on_event`` receives the progress.
 
-        The same call after an interruption of any kind goes on where it stopped. Look at ``report.partial``: what
-        failed is in ``failed.jsonl`` and is tried again by the next run. Raises `InUse` when another run works with
-        the folder, `LedgerError` when the folder cannot be used, and what makes every further call useless, such as
-        `AuthenticationFailed`, `MissingScopes` or a daily `RateLimited`. The report of what was written until then is
-        ``zra_async.bulk.report_of(error)``.
+        The same call after an interruption of any kind resumes where it stopped. Check ``report.partial``: failures are
+        listed in ``failed.jsonl`` and are retried by the next run. Raises `InUse` when another run works with
+        the folder, `LedgerError` when the folder cannot be used, and errors that would make every later call fail too,
+        such as `AuthenticationFailed`, `MissingScopes` or a daily `RateLimited`.
+        ``zra_async.bulk.report_of(error)`` is the report of what was written until then.
         """
         self._session.check()
         from zra_async.bulk.export.job import export  # builds on this module, and costs an import
@@ -201,7 +201,7 @@ class ZRAClient(OperationCaller):
         concurrency: int | None = None,
         on_event: Callable[[JobProgress], None] | None = None,
     ) -> RecordStream:
-        """Read the account as pairs ``(stream, record)``, for a sink of your own.
+        """Read the account as pairs ``(stream, record)``, for a destination of your own.
 
             async with zra.export_records(streams="conversations,transcripts") as records:
                 async for stream, record in records:
@@ -239,29 +239,31 @@ class ZRAClient(OperationCaller):
     ) -> IngestReport:
         """Turn recordings into conversations, any number of them, each exactly once.
 
-        ``items`` are `IngestItem` and `CloudRecording`, from any iterable or async iterable, such as a `Manifest`; they
-        are taken as they are needed, ``concurrency`` at once, so that memory does not grow with them. An item goes main
-        file, transcript, metadata, conversation. ``ledger`` is a SQLite file that knows each item by its key: the same
-        call goes on where an earlier one was interrupted, also inside a file, and sends nothing twice that was done.
+        ``items`` are `IngestItem` and `CloudRecording`, from any iterable or async iterable, such as a `Manifest`. They
+        are taken as they are needed, ``concurrency`` at once, so that memory does not grow with their number. For each
+        item the main file, the transcript and the metadata are uploaded, then the conversation is added. ``ledger`` is
+        a SQLite file that identifies each item by its key: the same call resumes where an earlier one was interrupted,
+        even inside a file, and repeats nothing that was done.
 
-        An addition whose answer is lost is looked up by topic, start and host before it is repeated; an item for which
-        that gives no clear answer is reported as ``uncertain``, and looked up again by the next run. What the service
-        refuses is ``failed``, and tried again with ``retry_failed``; what could not reach it is ``interrupted``, and
-        goes on with the next run. The report counts all outcomes and has the first 1 000 problems; ``on_outcome`` is
-        told of each `ItemOutcome`.
+        If the answer to an addition is lost, the conversation is looked up by topic, start and host before the addition
+        is repeated. An item without a clear result is reported as ``uncertain``, and looked up again by the next run.
+        An item that the service refuses is ``failed``, and retried with ``retry_failed``; one that could not reach the
+        service is ``interrupted``, and resumed by the next run. The report counts all outcomes and lists the first
+        1 000 problems; ``on_outcome`` receives each `ItemOutcome`.
 
-        A file that the file host takes no more requests for today is put off: with ``daily_budget="stop"`` the report
-        says when to go on, with ``"wait"`` the call does so itself. ``wait_for_analysis`` waits until the conversations
-        are analysed, asking less and less often, as ``analysis`` says (by default up to six hours); cloud recordings
-        are not waited for.
+        When the requests that the file host accepts in a day are used up, ``daily_budget="stop"`` ends the call, and
+        the report says when to resume; with ``"wait"`` the call waits until then. ``wait_for_analysis`` waits until the
+        conversations are analysed, with the growing intervals of ``analysis`` (by default up to six hours), but not for
+        cloud recordings.
 
-        An error of one item's own source is the failure of that item. An error of the iterator of ``items`` ends the
-        call after the items under way, and is raised as it is. Whatever a callback raises is logged once, and the
-        callback is not called again; it must be a plain function.
+        An error of the source of one item fails that item. An error of the iterator of ``items`` is raised after the
+        items in progress have ended. An error of a callback is logged once, and the callback is not called again; it
+        must be a plain function.
 
-        Raises `InUse` when another run works with the ledger, `LedgerError`, `StrayCancellation`, and what makes every
-        further item useless, such as `AuthenticationFailed` or `MissingScopes`. The report of what was done until then
-        is ``zra_async.bulk.report_of(error)``. Labels FILES, MULTIPART and MEDIUM.
+        Raises `InUse` when another run works with the ledger, `LedgerError`, `StrayCancellation`, and errors that would
+        make every later item fail too, such as `AuthenticationFailed` or `MissingScopes`.
+        ``zra_async.bulk.report_of(error)`` is the report of what was done until then. Labels FILES, MULTIPART and
+        MEDIUM.
         """
         self._session.check()
         from zra_async.bulk.events import both

@@ -1,4 +1,4 @@
-"""How a client is set up: hosts, plan, bounds, network. Frozen, built in one place."""
+"""The configuration of a client: hosts, plan, bounds, network. It is frozen and checked in one place."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from zra_async.errors import ConfigurationError, InvalidArgument
 
 
 class Hosts(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the service lives. Redirects are followed to https hosts at or below the `trusted` domains only."""
+    """The hosts of the service. Redirects are followed to https hosts at or below the `trusted` domains only."""
 
     api: str = "https://api.zoom.us/v2"
     file: str = "https://fileapi.zoom.us/v2"
@@ -60,17 +60,17 @@ GOVERNMENT = Hosts(api="https://api.zoomgov.com/v2", file="", token="https://zoo
 
 
 def is_government(url: str) -> bool:
-    """Whether a base URL belongs to Zoom for Government."""
+    """Return True for a base URL of Zoom for Government."""
     host = urlsplit(url).hostname or ""
     return f".{host}".endswith(".zoomgov.com")
 
 
 class Transfers(msgspec.Struct, frozen=True, kw_only=True):
-    """How files travel.
+    """Limits of uploads and downloads.
 
-    `upload_concurrency` is how many parts of all uploads of a client are on their way at once, and
-    `download_concurrency` how many recordings. A file of at most `single_upload_limit` bytes, below 2 GB, is uploaded
-    in one request, a larger one in parts.
+    `upload_concurrency` is the number of parts, of all uploads of a client, that are sent at once, and
+    `download_concurrency` the number of recordings. A file of at most `single_upload_limit` bytes, below 2 GB, is
+    uploaded in one request, a larger one in parts.
     """
 
     upload_concurrency: int = 4
@@ -85,13 +85,14 @@ class Transfers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything a client is told, checked when it is made. Times are in seconds.
+    """The settings of a client, checked when they are made. Times are in seconds.
 
-    plan: the account's plan, which sets the rate limits; no call tells it, so the default is the careful "pro".
+    plan: the account's plan, which sets the rate limits; no call tells it, so the default is the lowest, "pro".
     share: the part (0–1] of the account's limits that this client may use; every app of the account shares them.
     limits: other rates for single labels, or a rate limiter of your own.
-    timeout: bounds one attempt of an API call (None: no bound). Transfers of files are bounded by silence instead.
-    deadline: bounds a whole call with its waiting and repeats (None: no bound).
+    retry: how often and how patiently a call is repeated.
+    timeout: bounds one attempt of an API call (None: no bound). File transfers are bounded by silence instead.
+    deadline: bounds a whole call with its waiting and retries (None: no bound).
     lane: "interactive" calls are served before "bulk" ones.
     transfers: how many parts and downloads run at once, and which files are uploaded in parts.
     use_account_host: send API calls to the region host that the token answer names.
@@ -128,7 +129,7 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigurationError("the file pool has fewer connections than uploads and downloads may run at once")
 
     def rate_limiter(self, clock: Callable[[], datetime] = utc_now) -> RateLimiter:
-        """The limiter that these settings describe; ``clock`` tells when the service's day ends."""
+        """Return the limiter that these settings describe; ``clock`` is used to find the end of the service's day."""
         if self.limits is None or isinstance(self.limits, Mapping):
             return LocalRateLimiter(self.plan, share=self.share, overrides=self.limits, clock=clock)
         return self.limits
@@ -158,7 +159,7 @@ def check_share(share: float) -> None:
 
 
 def checked_lane(lane: Lane | str) -> Lane:
-    """A lane, also by its name."""
+    """Return a lane that is given as one or by its name."""
     try:
         return Lane(lane)
     except ValueError:
@@ -166,7 +167,7 @@ def checked_lane(lane: Lane | str) -> Lane:
 
 
 def check_retry(retry: RetryPolicy) -> None:
-    """Refuse what is no retry policy."""
+    """Refuse anything but a retry policy."""
     if not isinstance(retry, RetryPolicy):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ConfigurationError(f"retry must be a RetryPolicy, not {retry!r}")
 

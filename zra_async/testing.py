@@ -66,7 +66,7 @@ __all__ = [
 
 
 class OutsideConnection(RuntimeError):
-    """A test tried to reach something outside this machine."""
+    """A test tried to connect to a host outside this machine."""
 
 
 def pytest_configure(config: pytest.Config) -> None:

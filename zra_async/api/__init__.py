@@ -1,1 +1,1 @@
-"""What can be called: one module per resource, one row per operation."""
+"""The operations of the API: one module or package per resource, one row per operation."""

@@ -1,4 +1,4 @@
-"""Checks of arguments, before anything is sent: each raises `InvalidArgument` with the name of the argument.
+"""Checks of arguments before anything is sent. Each raises `InvalidArgument` with the name of the argument.
 
 A check takes the name and the value of an argument, and returns the value as it is sent. The checks of an operation
 stand beside it as data, a `Checks` table by the name of the argument; `build_query` and `build_body` apply it.
@@ -27,7 +27,7 @@ S = TypeVar("S", bound=msgspec.Struct)
 Check = Callable[[str, Any], object]
 Checks = Mapping[str, Check]
 
-# Only what no mail address can lack; the service knows better which addresses exist.
+# Only the parts that every mail address has; the service knows which addresses exist.
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
 _NO_LISTS: tuple[type, ...] = (str, bytes, bytearray, memoryview, Mapping)
 #: amounts with more digits before or behind the point are a mistake, and would make an endless query
@@ -167,7 +167,7 @@ def check_web_address(name: str, value: object) -> str:
 
 
 def check_aware(name: str, value: object) -> datetime:
-    """Check a time that knows its offset."""
+    """Check that a time has an offset."""
     if not isinstance(value, datetime):
         raise InvalidArgument(f"{name} must be a datetime, not {_kind(value)}")
     if value.tzinfo is None or value.utcoffset() is None:
@@ -202,7 +202,7 @@ def check_amount(name: str, value: object) -> Decimal:
 
 
 def check_many(name: str, values: object, most: int = sys.maxsize) -> list[Any]:
-    """Check a list of any values within its documented length; any iterable but a text, bytes or a mapping will do."""
+    """Check a list of any values within its documented length, given as any iterable but a text, bytes or a mapping."""
     given: Any = values
     # a file is an iterable of its lines, and one that was read is an empty one
     if isinstance(values, _NO_LISTS) or hasattr(given, "read") or not isinstance(values, Iterable):
@@ -293,5 +293,5 @@ def _kind(value: object) -> str:
 
 
 def _shown(value: object) -> str:
-    """A refused value for a message: short, and for objects of other libraries their type alone."""
+    """Return a refused value for a message: shortened, and only the type for objects of other libraries."""
     return repr(value)[:100] if isinstance(value, (str, int, float, Decimal, datetime)) else _kind(value)

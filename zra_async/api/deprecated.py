@@ -1,4 +1,4 @@
-"""Where a deprecated method was called, for its warning: when its coroutine runs, a task may have lost that place."""
+"""The line that called a deprecated method, for the warning. A coroutine that runs in a task no longer knows it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _PACKAGE = str(Path(__file__).parent.parent)
 
 
 class Origin(NamedTuple):
-    """A line of the program, and what `warnings` keeps about its module."""
+    """A line of the program, and the module's registry of warnings that were given."""
 
     filename: str
     line: int
@@ -41,7 +41,7 @@ def caller_of(frame: FrameType | None) -> Origin:
 
 
 def noting(kind: type[Any]) -> type[Any]:
-    """Return a subclass of a resource whose public methods note where they are called."""
+    """Return a subclass of a resource whose public methods remember the line that calls them."""
     if kind not in _made:
         _made[kind] = _noting(kind)
     return _made[kind]

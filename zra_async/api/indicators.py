@@ -14,7 +14,7 @@ IndicatorTypeName = Literal["basic", "advanced", "guiding_sentences"]
 
 
 class IndicatorType(OpenEnum):
-    """How an indicator finds its mentions."""
+    """The way in which an indicator finds its mentions."""
 
     BASIC = "basic"
     ADVANCED = "advanced"
@@ -22,7 +22,7 @@ class IndicatorType(OpenEnum):
 
 
 class MentionedBy(OpenEnum):
-    """Whose words an indicator listens to."""
+    """The side whose words an indicator searches."""
 
     ANYONE = "anyone"
     REPS = "reps"

@@ -69,7 +69,7 @@ _FILTERS: Checks = {"user_id": check_text, "meeting_platform": check_literal(Mee
 
 
 class Meetings(Resource):
-    """``zra.meetings``: the meetings to come."""
+    """``zra.meetings``: the scheduled meetings."""
 
     def list(
         self,

@@ -58,7 +58,7 @@ class Operations:
 
     @functools.cached_property
     def meetings(self) -> Meetings:
-        """The meetings to come."""
+        """The scheduled meetings."""
         from zra_async.api.meetings import Meetings
 
         return Meetings(self._caller, legacy=self._legacy)
@@ -72,14 +72,14 @@ class Operations:
 
     @functools.cached_property
     def crm(self) -> CrmOperations:
-        """A CRM connected through the API, and its imports."""
+        """A CRM that is connected through the API, and its imports."""
         from zra_async.api.crm.operations import CrmOperations
 
         return CrmOperations(self._caller, legacy=self._legacy)
 
     @functools.cached_property
     def teams(self) -> Teams:
-        """Teams, their people and what they may see."""
+        """Teams, their members and managers, and their access."""
         from zra_async.api.teams.operations import Teams
 
         return Teams(self._caller, legacy=self._legacy)

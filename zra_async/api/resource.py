@@ -1,4 +1,4 @@
-"""What every resource of the API shares: the way to a call, and calls that are split into pieces."""
+"""The base of every resource of the API: how it makes calls, and how it splits one into several."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NOT_SENT = (InvalidArgument, ConfigurationError, ClientNotOpen)
 
 
 class Caller(Protocol):
-    """What a resource needs of a client."""
+    """The part of a client that a resource uses. `ZRAClient` is one."""
 
     async def call(
         self,
@@ -41,7 +41,7 @@ class Caller(Protocol):
         page_size: int | None = None,
         cursor: str = "",
     ) -> Pages[T]:
-        """Begin a list."""
+        """Return a list that can be iterated or awaited."""
         ...
 
 

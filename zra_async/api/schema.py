@@ -1,4 +1,4 @@
-"""Base types of what is sent and of what is answered."""
+"""Base types of the structures that are sent and answered."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import msgspec
 from zra_async.api.arguments import check_time
 from zra_async.results.plain import plain
 
-#: a time in an answer; one without an offset is read as UTC, so that it is always aware
+#: a time in an answer; it is always aware, because one without an offset is read as UTC
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 #: an amount, a score or a measure, as it was sent: a whole number stays an int of any size, a fraction is a float
 Number = int | float
@@ -20,10 +20,10 @@ Number = int | float
 class Model(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """An answer, or a part of one. Field names are the wire's own; unknown fields are ignored, missing ones default.
 
-    `to_dict` gives it as plain values for a web framework; ``msgspec.json.encode`` makes JSON of one, or of a list.
+    `to_dict` returns plain values for a web framework; ``msgspec.json.encode`` encodes one, or a list.
     """
 
-    #: fields without which the answer is of no use: where one cannot be read, the call raises `UnexpectedAnswer`
+    #: fields without which the answer is useless: if one cannot be read, the call raises `UnexpectedAnswer`
     ESSENTIAL: ClassVar[frozenset[str]] = frozenset({"next_page_token"})
 
     def to_dict(self) -> dict[str, Any]:
@@ -32,7 +32,7 @@ class Model(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class OpenEnum(StrEnum):
-    """A set of known texts that may grow: an unknown one becomes a member of its own, for which `known` is False."""
+    """A set of known texts that may grow. An unknown text becomes a member of its own, for which `known` is False."""
 
     @classmethod
     def _missing_(cls, value: object) -> OpenEnum | None:
@@ -45,12 +45,12 @@ class OpenEnum(StrEnum):
 
     @property
     def known(self) -> bool:
-        """Whether the reference lists this value."""
+        """True for a value that the reference lists."""
         return self._name_ in type(self).__members__
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Something that is sent. A field left `UNSET` is not sent; None is sent as null. Times must be aware."""
+    """A structure that is sent. A field left `UNSET` is not sent; None is sent as null. Times must be aware."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields that are sent as plain JSON values, with times as ISO 8601 texts."""

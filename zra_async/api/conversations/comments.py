@@ -1,4 +1,4 @@
-"""Comments: what colleagues have written beside a conversation."""
+"""The comments of conversations."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class MentionedTeam(Model, frozen=True, kw_only=True):
 
 
 class Comment(Model, frozen=True, kw_only=True):
-    """One comment; `parent_comment_id` is that of the comment it answers, if any."""
+    """One comment. `parent_comment_id` is set for an answer to another comment."""
 
     id: str = ""
     parent_comment_id: str | None = None
@@ -165,7 +165,7 @@ class Comments(Resource):
         mention_team_ids: Sequence[str] | UnsetType = UNSET,
         time_in_recording: str | UnsetType = UNSET,
     ) -> None:
-        """Change a comment: what is given is replaced, the rest stays; an empty list takes the mentions away.
+        """Change a comment: the given fields are replaced, the others stay; an empty list removes the mentions.
 
         At most 50 users and 50 teams can be mentioned. Raises `InvalidArgument` when nothing is to change,
         `BadRequest` (1001) for a refused field and `NotFound` (1005) for an unknown conversation or comment. Label

@@ -1,4 +1,4 @@
-"""What was said and found in a conversation; reached as ``zra.conversations.…``."""
+"""The content of conversations: speech, findings and scorecards, as methods of ``zra.conversations``."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _LEGACY_ANALYSIS_TYPE = check_literal(LegacyAnalysisType)
 
 
 class ConversationContent(Resource):
-    """The part of ``zra.conversations`` that reads what a conversation holds."""
+    """The methods of ``zra.conversations`` that read the content of a conversation."""
 
     def content_analysis(
         self,
@@ -102,7 +102,7 @@ class ConversationContent(Resource):
         return merge_analysis([page async for page in pages])
 
     def interactions(self, conversation_id: str, *, page_size: int | None = None, cursor: str = "") -> Pages[Speaker]:
-        """List the speakers with what they said; whoever speaks on recurs on later pages.
+        """List the speakers with their utterances; a speaker may appear again on later pages.
 
         `merged_interactions` joins them. ``page_size`` is 1–300, by default 300; ``cursor`` resumes an earlier list.
         Raises `NotFound` (1005) for an unknown conversation and `BadRequest` (1001) for a refused parameter. Label

@@ -1,4 +1,4 @@
-"""What the analysis of a conversation looks like: findings, speech and scorecards."""
+"""The structures of a conversation's content: findings, speech and scorecards."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LegacyAnalysisType = Literal["topics", "nextSteps", "engagingQuestions", "indica
 
 
 class MarkedBy(OpenEnum):
-    """Who found something: a part of the analysis, or a person, in which case it is their user id."""
+    """The origin of a finding: a part of the analysis, or the user id of a person."""
 
     NLP = "nlp"
     ES = "es"
@@ -25,7 +25,7 @@ class MarkedBy(OpenEnum):
 
 
 class Finding(Model, frozen=True, kw_only=True):
-    """Something that was found in what somebody said: `text` is the part that matters, `utterance` all of it.
+    """A finding in an utterance: `text` is the part that matters, `utterance` all of it.
 
     `user_id` is blank for people from outside the account.
     """
@@ -67,14 +67,14 @@ class DealFactor(Model, frozen=True, kw_only=True):
 
 
 class DealMemo(Model, frozen=True, kw_only=True):
-    """What the conversation means for the deal."""
+    """The meaning of the conversation for the deal."""
 
     potential_wins: tuple[DealFactor, ...] = ()
     potential_concerns: tuple[DealFactor, ...] = ()
 
 
 class PlaybookSource(Model, frozen=True, kw_only=True):
-    """The utterance that an answer rests on; `time_s` is its place in the recording, in seconds."""
+    """The utterance that supports an answer; `time_s` is its place in the recording, in seconds."""
 
     item_id: str = ""
     speaker_name: str | None = None
@@ -85,7 +85,7 @@ class PlaybookSource(Model, frozen=True, kw_only=True):
 
 
 class PlaybookAnswer(Model, frozen=True, kw_only=True):
-    """What the conversation says about one element of a playbook."""
+    """The answer of the conversation to one element of a playbook."""
 
     summaries: tuple[str, ...] = ()
     sources: tuple[PlaybookSource, ...] = ()
@@ -140,7 +140,7 @@ class Utterance(Model, frozen=True, kw_only=True):
 
 
 class SpeakerMetrics(Model, frozen=True, kw_only=True):
-    """How somebody spoke.
+    """Measures of a speaker's speech.
 
     `filler_words` and `talk_speed` are per minute, `longest_monolog` and `patience` in seconds.
     """
@@ -153,7 +153,7 @@ class SpeakerMetrics(Model, frozen=True, kw_only=True):
 
 
 class Speaker(Model, frozen=True, kw_only=True):
-    """Somebody and what they said; `user_id` and `email` are blank for people from outside the account."""
+    """A speaker and their utterances; `user_id` and `email` are blank for people from outside the account."""
 
     user_id: str | None = None
     display_name: str | None = None
@@ -164,7 +164,7 @@ class Speaker(Model, frozen=True, kw_only=True):
 
 
 class SpeakerPage(Model, frozen=True, kw_only=True):
-    """One page of speech; somebody who speaks on may stand on later pages again."""
+    """One page of speakers; a speaker may appear again on later pages."""
 
     participants: tuple[Speaker, ...] = ()
     next_page_token: str = ""
@@ -175,7 +175,7 @@ class SpeakerPage(Model, frozen=True, kw_only=True):
 
 
 class Rater(Model, frozen=True, kw_only=True):
-    """Whoever filled in a scorecard."""
+    """The person who filled in a scorecard."""
 
     user_id: str = ""
     display_name: str | None = None
@@ -183,14 +183,14 @@ class Rater(Model, frozen=True, kw_only=True):
 
 
 class Scale(Model, frozen=True, kw_only=True):
-    """What the lowest and the highest score of a question stand for."""
+    """The meanings of the lowest and the highest score of a question."""
 
     min_score_label: str | None = None
     max_score_label: str | None = None
 
 
 class ScorecardQuestion(Model, frozen=True, kw_only=True):
-    """One question of a scorecard and how it was answered."""
+    """One question of a scorecard and its answer."""
 
     question_id: str = ""
     question_title: str | None = None

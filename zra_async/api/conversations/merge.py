@@ -1,4 +1,4 @@
-"""The pages of one conversation as one piece: each speaker once, utterances in order, findings in one list."""
+"""Merge the pages of one conversation: each speaker once, utterances in order, findings in one list."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class Interactions(Model, frozen=True, kw_only=True):
-    """Who said what in a whole conversation, each speaker once and in the order in which they first spoke."""
+    """The speakers of a whole conversation, each once and in the order of their first utterances."""
 
     participants: tuple[Speaker, ...] = ()
 
@@ -73,7 +73,7 @@ def _joined(same: Sequence[Speaker]) -> Speaker:
 
 
 def _position(utterance: Utterance) -> tuple[bool, int]:
-    """Where an utterance stands; those whose number cannot be read keep their order, behind the others."""
+    """Return the position of an utterance. Those whose number cannot be read come last, in the order of the pages."""
     try:
         return False, int(utterance.item_id)
     except ValueError:
@@ -89,7 +89,7 @@ def _in_order(utterances: Sequence[Utterance]) -> bool:
 
 
 def _first(values: Iterable[T | None]) -> T | None:
-    """The first value that says something; where none does, one that is blank as the service sent it."""
+    """Return the first value that is not blank; if all are, the first blank value as the service sent it."""
     blank: T | None = None
     for value in values:
         if value:

@@ -1,4 +1,4 @@
-"""What conversations look like, in answers and where one is added."""
+"""The structures of conversations, in answers and in requests that add one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class ParticipantType(OpenEnum):
 
 
 class Conversation(Model, frozen=True, kw_only=True):
-    """One conversation as it stands in a list. `duration` is in minutes, `duration_sec` in seconds."""
+    """One conversation of a list. `duration` is in minutes, `duration_sec` in seconds."""
 
     conversation_id: str = ""
     conversation_topic: str | None = None
@@ -66,7 +66,7 @@ class ConversationPage(Model, frozen=True, kw_only=True):
 
 
 class UserCount(Model, frozen=True, kw_only=True):
-    """How often one user has viewed or shared something."""
+    """The number of times that one user has viewed or shared something."""
 
     user_id: str = ""
     user_display_name: str | None = None
@@ -74,14 +74,14 @@ class UserCount(Model, frozen=True, kw_only=True):
 
 
 class ConversationView(Model, frozen=True, kw_only=True):
-    """Who has viewed a conversation."""
+    """A user's views of a conversation."""
 
     total_view_counts: int | None = None
     view_user_infos: tuple[UserCount, ...] = ()
 
 
 class Moment(Model, frozen=True, kw_only=True):
-    """A part of a conversation that somebody has marked; the service sends `share_counts` as a text."""
+    """A part of a conversation that a user has marked; the service sends `share_counts` as a text."""
 
     moment_id: str = ""
     moment_name: str | None = None
@@ -102,7 +102,7 @@ class ConversationDeal(Model, frozen=True, kw_only=True):
 
 
 class ConversationParticipant(Model, frozen=True, kw_only=True):
-    """Somebody who took part in a conversation."""
+    """A participant of a conversation."""
 
     display_name: str | None = None
     email: str | None = None
@@ -175,7 +175,7 @@ class AddedRecording(Model, frozen=True, kw_only=True):
 
 
 class Participant(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Somebody to name in a conversation that is added; for people outside the account the name is enough."""
+    """A participant of a conversation that is added; for people outside the account the name is enough."""
 
     display_name: str
     email: str | UnsetType = UNSET
@@ -186,7 +186,7 @@ class Participant(Record, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class TimelineItem(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The people (at most 50) who speak from a position in the recording on, such as ``00:00:01.910``."""
+    """The speakers (at most 50) from a position in the recording on, such as ``00:00:01.910``."""
 
     start_time_in_recording: str
     participants: Sequence[Participant]

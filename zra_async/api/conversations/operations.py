@@ -150,7 +150,7 @@ _RECORDING: Checks = {"meeting_uuid": check_text, "recording_link": check_web_ad
 
 
 class ConversationOperations(ConversationContent):
-    """``zra.conversations``: list, add, read and delete conversations, and read what they hold."""
+    """``zra.conversations``: list, add, read and delete conversations, and read their content."""
 
     def list(
         self,

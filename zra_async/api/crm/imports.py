@@ -1,4 +1,4 @@
-"""The records of the custom CRM: fetched by their ids, and imported in bulk."""
+"""Records of the custom CRM: get them by their ids, and import up to 2 000 in one call."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ IMPORT_LEADS = Operation(
 
 
 class _Records(Resource):
-    """What accounts, contacts, deals and leads have in common: they are found by their ids, `MAX_IDS` at a time."""
+    """The base of accounts, contacts, deals and leads, which are fetched by their ids, `MAX_IDS` at a time."""
 
     async def _find(self, operation: Operation[R], parameter: str, values: Sequence[str]) -> list[R]:
         wanted = check_ids("ids", values)

@@ -1,4 +1,4 @@
-"""What the custom CRM answers: imported records, the registration, and how an import stands."""
+"""The answers of the custom CRM: imported records, the registration, and the state of an import."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zra_async.api.schema import Instant, Model, Number, OpenEnum
 
 
 class StageType(OpenEnum):
-    """Whether deals of a stage are open, won or lost."""
+    """The meaning of a stage: its deals are open, won or lost."""
 
     OPEN = "OPEN"
     CLOSED_WON = "CLOSED_WON"
@@ -17,7 +17,7 @@ class StageType(OpenEnum):
 
 
 class TaskStatus(OpenEnum):
-    """How far an import is."""
+    """The state of an import."""
 
     PENDING = "PENDING"
     RUNNING = "RUNNING"
@@ -26,7 +26,7 @@ class TaskStatus(OpenEnum):
 
 
 class TaskType(OpenEnum):
-    """What an import brings in."""
+    """The kind of record that an import brings in."""
 
     IMPORT_DEALS = "IMPORT_DEALS"
     IMPORT_ACCOUNTS = "IMPORT_ACCOUNTS"
@@ -73,7 +73,7 @@ class TaskError(Model, frozen=True, kw_only=True):
 
 
 class Task(Model, frozen=True, kw_only=True):
-    """How an import stands; `errors` come when it has ended."""
+    """The state of an import; `errors` are known when it has ended."""
 
     ESSENTIAL: ClassVar[frozenset[str]] = frozenset({"task_status"})
 
@@ -91,7 +91,7 @@ class Task(Model, frozen=True, kw_only=True):
 
     @property
     def ended(self) -> bool:
-        """Whether the import is over, well or badly."""
+        """True if the import has ended, successfully or not."""
         return self.task_status in (TaskStatus.SUCCESS, TaskStatus.FAILED)
 
 

@@ -1,4 +1,4 @@
-"""The custom CRM: its connection through the API, and how its imports stand."""
+"""The custom CRM: its registration, and the state of its imports."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ class CrmOperations(Resource):
         await self._call(UNREGISTER, query={"remove_all": check_flag("remove_all", remove_all)})
 
     async def task(self, task_id: str) -> Task:
-        """Fetch how an import stands: its status, its counts and, once it has ended, the records that failed.
+        """Fetch the state of an import: its status, its counts and, once it has ended, the records that failed.
 
         Raises `NotFound` when the task is unknown or too old. Label LIGHT, ``GET /zra/crm/tasks/{taskId}``.
         """

@@ -1,4 +1,4 @@
-"""What is sent to the custom CRM: the records of an import, and the deal stages of a registration."""
+"""The structures that are sent to the custom CRM: records to import, and the deal stages of a registration."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ StageTypeName = Literal["OPEN", "CLOSED_WON", "CLOSED_LOST"]
 
 
 class DealStage(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One stage that deals go through. Without a `stage_type` the service takes it as ``OPEN``."""
+    """One stage of deals. Without a `stage_type` the service assumes ``OPEN``."""
 
     stage_name: str
     stage_type: StageTypeName | UnsetType = UNSET
@@ -27,14 +27,14 @@ class DealStage(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class CrmRecord(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What all records of an import share.
+    """The fields of every record of an import.
 
     A record with ``deletion=True`` needs its CRM id alone: ``delete(id)`` makes one. Every other record needs the
     fields in `REQUIRED`. Times must be aware; they are sent in UTC and whole seconds.
     """
 
     ID: ClassVar[str] = ""  #: the name of the CRM id
-    REQUIRED: ClassVar[tuple[str, ...]] = ()  #: what a record that is not to be deleted needs beside its id
+    REQUIRED: ClassVar[tuple[str, ...]] = ()  #: the fields, besides the id, of a record that is not to be deleted
 
     modify_time: datetime | UnsetType = UNSET
     create_time: datetime | UnsetType = UNSET

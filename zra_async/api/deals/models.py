@@ -1,4 +1,4 @@
-"""What deals and their activities look like in answers."""
+"""The structures of deals and their activities."""
 
 from __future__ import annotations
 

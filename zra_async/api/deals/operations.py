@@ -1,4 +1,4 @@
-"""Deals: what is to be sold, as the CRM knows it, and the activities around it."""
+"""The operations of deals and their activities."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ class Deals(Resource):
     async def delete_activity(
         self, deal_id: str, *, conversation_id: str | None = None, message_id: str | None = None
     ) -> None:
-        """Take one activity out of a deal: exactly one of ``conversation_id`` and ``message_id`` names it.
+        """Remove one activity from a deal: exactly one of ``conversation_id`` and ``message_id`` names it.
 
         Raises `NotFound` (1005) for an unknown deal or activity and `BadRequest` (1001) for a refused id. Label
         MEDIUM, ``DELETE /zra/deals/{dealId}/activities``.
@@ -180,7 +180,7 @@ class Deals(Resource):
 
 
 def _amounts(query: Mapping[str, object]) -> dict[str, object]:
-    """The amount filters as the service types them: the smallest is a decimal text, the largest a whole number."""
+    """Return the amount filters as the service types them: the minimum as a decimal text, the maximum as an integer."""
     least, most = query.get("min_deal_amount"), query.get("max_deal_amount")
     if not isinstance(least, Decimal):
         return {}

@@ -1,4 +1,4 @@
-"""What the file host answers."""
+"""The answers of the file host."""
 
 from __future__ import annotations
 

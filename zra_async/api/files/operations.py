@@ -1,4 +1,4 @@
-"""The file host: a file in one request, or in parts that are put together at the end."""
+"""The requests of the file host: a file in one request, or a multipart upload."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ UPLOAD_PART = Operation(
     host=Host.FILE,
     label=Label.MULTIPART,
     result=UploadedPart,
-    retry_safe=True,  # a part is known by its number, and counts only by the etag that completes the upload
+    retry_safe=True,  # a part is identified by its number, and only the etag that completes the upload makes it count
     twin=True,
     scopes=_SCOPES,
     granular_scopes=_GRANULAR_SCOPES,
@@ -81,12 +81,12 @@ _FIELDS: Checks = {
     "part_number": check_between(1, MAX_PARTS),
 }
 _check_method = check_literal(UploadMethod)
-# An upload that was begun twice and never completed costs nothing: the service forgets it after 7 days.
+# An upload that was begun twice and never completed costs nothing: the service deletes it after 7 days.
 _CREATE = msgspec.structs.replace(UPLOAD_EVENTS, retry_safe=True)
 
 
 class FileOperations(Resource):
-    """``zra.files``: recordings, transcripts and metadata on their way to the service.
+    """``zra.files``: upload recordings, transcripts and metadata.
 
     Upload the main file first, then its transcript (``…transcript.json``), then its metadata (``…metadata.json``),
     the last two with the ``main_file_id`` that the first gave. These methods make one request each.

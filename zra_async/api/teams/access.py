@@ -1,4 +1,4 @@
-"""Which teams may see the conversations of other teams, beyond the hierarchy."""
+"""Access of teams to the conversations of other teams, beyond the hierarchy."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ REVOKE_TO = Operation(
 class Access(Resource):
     """``zra.teams.access``: additional access between teams, which the government cloud does not have.
 
-    Every method takes any number of teams: more than 200 take several calls, and `PartlyDone` tells how far they
-    came when one fails.
+    Every method takes any number of teams: more than 200 take several calls, and `PartlyDone` names the teams that
+    were done when one fails.
     """
 
     async def grant_from(self, team_id: str, team_ids: Sequence[str]) -> AccessGrant:

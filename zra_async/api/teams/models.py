@@ -1,4 +1,4 @@
-"""What the team operations answer, and the reference to a user who is to become a member."""
+"""The answers of the team operations, and the reference to a user who is to become a member."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from zra_async.errors import InvalidArgument
 
 
 class TeamType(OpenEnum):
-    """Whether a team stands alone or in a hierarchy."""
+    """The kind of a team: flat, or part of a hierarchy."""
 
     FLAT = "flat team"
     HIERARCHICAL = "hierarchical team"
@@ -61,7 +61,7 @@ class TeamPage(Model, frozen=True, kw_only=True):
 
 
 class CreatedTeam(Model, frozen=True, kw_only=True):
-    """The id of a new team, and when it was made."""
+    """The id of a new team, and the time of its creation."""
 
     ESSENTIAL: ClassVar[frozenset[str]] = frozenset({"added_team_id"})
 
@@ -103,7 +103,7 @@ class UnassignedUserPage(Model, frozen=True, kw_only=True):
 
 
 class Assignment(Model, frozen=True, kw_only=True):
-    """Who was added to a team, and when. `user_ids` is one text, as on the wire: `users` takes it apart."""
+    """The users who were added to a team, and the time. `user_ids` is one text, as on the wire; `users` splits it."""
 
     user_ids: str = ""
     added_at: Instant | None = None
@@ -115,7 +115,7 @@ class Assignment(Model, frozen=True, kw_only=True):
 
 
 class AccessGrant(Model, frozen=True, kw_only=True):
-    """When access was granted."""
+    """The time at which access was granted."""
 
     added_at: Instant | None = None
 
@@ -134,11 +134,11 @@ class NewMember(Record, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 def merged_assignment(answers: Sequence[Assignment]) -> Assignment:
-    """One answer for a call that took several: all users in order, and the time of the last."""
+    """Merge the answers of several calls: all users in order, and the time of the last."""
     users = [user_id for answer in answers for user_id in answer.users]
     return Assignment(user_ids=",".join(users), added_at=latest([answer.added_at for answer in answers]))
 
 
 def latest(times: Sequence[datetime | None]) -> datetime | None:
-    """The last of the times that were given."""
+    """Return the latest of the given times."""
     return max((time for time in times if time is not None), default=None)

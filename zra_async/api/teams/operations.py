@@ -107,7 +107,7 @@ _CHECKS: Checks = {"parent_team_id": check_text, "team_name": check_text, "team_
 
 
 class Teams(Resource):
-    """``zra.teams``: teams, who belongs to them, and what they may see.
+    """``zra.teams``: teams, their members and managers, and their access.
 
     One client never creates, deletes or moves two teams at once, since the service refuses concurrent edits of the
     structure.
@@ -125,7 +125,7 @@ class Teams(Resource):
 
     @functools.cached_property
     def access(self) -> Access:
-        """Which teams may see the conversations of others."""
+        """The access of teams to the conversations of other teams."""
         return Access(self._caller, legacy=self._legacy)
 
     def list(

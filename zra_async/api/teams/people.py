@@ -1,4 +1,4 @@
-"""Who belongs to a team: its members and its managers."""
+"""The members and the managers of teams."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ class Managers(Resource):
         return merged_assignment(answers)
 
     async def remove(self, team_id: str, user_ids: Sequence[str]) -> None:
-        """Take the management of a team from users.
+        """Remove users from the managers of a team.
 
         The account must have hierarchical teams. More than 3 users take several calls. Raises `BadRequest` (5002; 5006
         for a flat team; 5008), `AuthenticationFailed` (30031004), `PermissionDenied` (5001), `NotFound` (5011), and
