@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, assert_type
+from typing import Any, assert_never, assert_type
 
 import zra_async
 from zra_async import (
@@ -28,6 +28,18 @@ from zra_async.bulk import ExportReport
 from zra_async.files import UploadedFile
 from zra_async.models import Conversation, ConversationDetail, DealDetail, Speaker, TeamDetail
 from zra_async.sandbox import Sandbox
+from zra_async.webhooks import (
+    ConversationAnalysisCompletedEvent,
+    ConversationCrmAssociationsChangedEvent,
+    PlaylistAddMomentEvent,
+    PlaylistCreateEvent,
+    PlaylistDeleteEvent,
+    PlaylistRemoveMomentEvent,
+    PostCommentCompletedEvent,
+    UnknownEvent,
+    UrlValidation,
+    WebhookEvent,
+)
 
 
 async def main() -> None:
@@ -37,6 +49,7 @@ async def main() -> None:
         hosts = Hosts(api=account.api_url, file=account.file_url, token=account.token_url)
         async with ZRAClient(auth, hosts=hosts, timeout=300, deadline=None) as zra:
             await reads(zra)
+            assert webhook(UrlValidation(answer={"plainToken": "a", "encryptedToken": "b"})) == "a"
             await refusals(zra)
             with tempfile.TemporaryDirectory() as folder:
                 await transfers(zra, Path(folder))
@@ -83,6 +96,23 @@ async def refusals(zra: ZRAClient) -> None:
         assert_type(error.tracking_id, str)
     else:
         raise AssertionError("a deal that is not there was found")
+
+
+def webhook(event: WebhookEvent | UrlValidation) -> str:
+    """Each event has a type, and a match statement that names all of them is complete."""
+    match event:
+        case ConversationAnalysisCompletedEvent() | PostCommentCompletedEvent():
+            return assert_type(event.conversation_id, str)
+        case ConversationCrmAssociationsChangedEvent():
+            return assert_type(event.changes[0].conversation_id, str)
+        case PlaylistCreateEvent() | PlaylistDeleteEvent() | PlaylistAddMomentEvent() | PlaylistRemoveMomentEvent():
+            return assert_type(event.playlist_id, str)
+        case UnknownEvent():
+            return assert_type(event.name, str)
+        case UrlValidation():
+            return assert_type(event.answer, dict[str, str])["plainToken"]
+        case _:
+            assert_never(event)
 
 
 async def transfers(zra: ZRAClient, folder: Path) -> None:

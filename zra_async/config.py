@@ -79,9 +79,9 @@ class Transfers(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.upload_concurrency < 1 or self.download_concurrency < 1:
-            raise ConfigurationError("at least one upload and one download must be allowed at a time")
+            raise ConfigurationError("upload_concurrency and download_concurrency must be at least 1")
         if not 0 <= self.single_upload_limit < 2_000_000_000:
-            raise ConfigurationError("single_upload_limit must be below 2 GB, from where on the service wants parts")
+            raise ConfigurationError("single_upload_limit must be below 2 GB: larger files must go in parts")
 
 
 class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,8 +125,13 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
             check_plain("observer", self.observer)
         except InvalidArgument as problem:
             raise ConfigurationError(str(problem)) from None
-        if self.transfers.upload_concurrency + self.transfers.download_concurrency > self.network.file.connections:
-            raise ConfigurationError("the file pool has fewer connections than uploads and downloads may run at once")
+        at_once = self.transfers.upload_concurrency + self.transfers.download_concurrency
+        if at_once > self.network.file.connections:
+            raise ConfigurationError(
+                f"the file pool has fewer connections ({self.network.file.connections}) than uploads and downloads may "
+                f"run at once ({at_once}): give it more with Network(file=Pool(connections=…)), or lower "
+                "upload_concurrency or download_concurrency in Transfers"
+            )
 
     def rate_limiter(self, clock: Callable[[], datetime] = utc_now) -> RateLimiter:
         """Return the limiter that these settings describe; ``clock`` is used to find the end of the service's day."""
@@ -197,7 +202,7 @@ def settings_from_env(env: Mapping[str, str] | None = None) -> tuple[ServerToSer
     file that holds it) are required; ``ZRA_PLAN``, ``ZRA_SHARE``, ``ZRA_TOKEN_URL``, ``ZRA_API_URL`` and
     ``ZRA_FILE_URL`` are optional. Raises `ConfigurationError`, which names every variable that is missing.
     """
-    # only what is ours: a traceback with its values must not show the whole environment
+    # only our variables: a traceback that shows values must not show the whole environment
     values = {name: _bare(text) for name, text in (os.environ if env is None else env).items() if name in _VARIABLES}
     secret = Secret(values.pop("ZOOM_CLIENT_SECRET", "")) or _secret_file(values.get("ZOOM_CLIENT_SECRET_FILE", ""))
     missing = [name for name in ("ZOOM_ACCOUNT_ID", "ZOOM_CLIENT_ID") if not values.get(name)]
@@ -226,7 +231,7 @@ def settings_from_env(env: Mapping[str, str] | None = None) -> tuple[ServerToSer
 
 
 def _bare(text: str) -> str:
-    """Return a value without blanks and quotes around it, which stay where an env file is not read by a shell."""
+    """Return a value without surrounding blanks and quotes, which remain if an env file is not read by a shell."""
     text = text.strip()
     quoted = len(text) >= 2 and text[0] == text[-1] and text[0] in "'\""
     return text[1:-1].strip() if quoted else text
@@ -236,7 +241,7 @@ def _secret_file(path: str) -> Secret:
     if not path:
         return Secret()
     try:
-        # an error in decoding would carry the whole content with it
+        # `replace`, because a decoding error would carry the whole content
         secret = Secret(_bare(Path(path).read_text("utf-8-sig", "replace")))
     except OSError as problem:
         raise ConfigurationError(f"ZOOM_CLIENT_SECRET_FILE: {path} cannot be read ({problem.strerror})") from None

@@ -1,4 +1,4 @@
-"""Webhooks on the receiving side: check the signature, answer the URL validation, and read typed events.
+"""The receiver of webhooks: check the signature, answer the URL validation, and read typed events.
 
     receiver = WebhookReceiver(secret_token)
     match receiver.receive(request.headers, await request.read()):

@@ -20,11 +20,11 @@ _LONGEST_STAMP = 15  #: digits
 
 
 class WebhookReceiver:
-    """Checks and reads the requests that Zoom posts to your URL.
+    """The receiver of the requests that Zoom posts to your URL.
 
-    ``secret_token`` is the app's secret token, or several of them while one replaces another: a request may be signed
-    with any of them. ``tolerance`` is how old, in seconds, a signed request may be: an older one may be a replay.
-    ``clock`` tells the time in seconds since 1970; ``zra.clock.time`` is right even where this machine's clock is not.
+    ``secret_token`` is the app's secret token, or several while one replaces another: a request may be signed with any
+    of them. ``tolerance`` is the maximum age of a signed request in seconds, because an older one may be a replay.
+    ``clock`` returns seconds since 1970; ``zra.clock.time`` is right even if the clock of this machine is wrong.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class WebhookReceiver:
         given = [secret_token] if isinstance(secret_token, str) else _several(secret_token)
         self._secrets = tuple(_secret(one) for one in given)
         if not self._secrets:
-            raise ConfigurationError("secret_token must not be empty: it is on the app's feature page")
+            raise ConfigurationError("secret_token must not be empty: copy it from the app's feature page")
         if isinstance(tolerance, bool) or not tolerance > 0:
             raise ConfigurationError(f"tolerance must be a positive number of seconds, not {tolerance!r}")
         check_plain("clock", clock)
@@ -45,11 +45,11 @@ class WebhookReceiver:
         self._clock = clock
 
     def receive(self, headers: Headers, body: Body) -> WebhookEvent | UrlValidation:
-        """Read one request: raises `WebhookRefused`, to be answered with 401, unless its signature is right.
+        """Return the event of a request, or the answer to a URL validation.
 
         ``headers`` are those of any framework: a mapping, pairs of texts or of bytes, or a whole ASGI scope. ``body``
-        is the raw body, as bytes or text: a body that was parsed and written again has another signature, so that a
-        parsed one is an `InvalidArgument`.
+        is the raw body as bytes or text. Raises `WebhookRefused`, which should be answered with 401, unless the
+        signature is right, and `InvalidArgument` for a parsed body, whose signature cannot be checked.
         """
         raw = raw_body(body)
         secret, stamp = self._verified(headers, raw)
@@ -68,7 +68,7 @@ class WebhookReceiver:
             raise WebhookRefused(f"the body is no event: {problem}") from None
 
     def verify(self, headers: Headers, body: Body) -> None:
-        """Raise `WebhookRefused` unless ``body`` was signed with a secret token, and lately."""
+        """Raise `WebhookRefused` unless ``body`` was signed with a secret token within the tolerance."""
         self._verified(headers, raw_body(body))
 
     def _verified(self, headers: Headers, body: bytes) -> tuple[Secret, float]:
@@ -82,7 +82,7 @@ class WebhookReceiver:
             raise WebhookRefused(f"the request is not signed: {STAMP} is no time in seconds")
         message = b"v0:" + stamp.encode() + b":" + body
         given = signature.strip().lower().encode("utf-8", "replace")
-        # each is compared, whichever is right, so that the time taken tells nothing
+        # compare all secrets, so that the time taken does not reveal which one matches
         right = [one for one in self._secrets if hmac.compare_digest(f"v0={_sign(one, message)}".encode(), given)]
         if not right:
             raise WebhookRefused("the signature is wrong: check the secret token, and that the body is the raw one")
@@ -112,13 +112,13 @@ def _secret(given: object) -> Secret:
         raise ConfigurationError(f"secret_token must be a text or several, not {type(given).__name__}")
     text = given.strip().strip("\ufeff").strip()
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
-        text = text[1:-1].strip()  # as a file of settings may have it
+        text = text[1:-1].strip()  # the quotes of an env file
     if not text:
-        raise ConfigurationError("secret_token must not be empty: it is on the app's feature page")
+        raise ConfigurationError("secret_token must not be empty: copy it from the app's feature page")
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise ConfigurationError("secret_token holds what is no text: it is on the app's feature page") from None
+        raise ConfigurationError("secret_token has no UTF-8 form: copy it from the app's feature page") from None
     return Secret(text)
 
 

@@ -24,14 +24,14 @@ def raw_body(body: object) -> bytes:
         try:
             return body.encode()
         except UnicodeEncodeError:
-            raise WebhookRefused("the body is no text that could have been signed") from None
+            raise WebhookRefused("the body cannot have been signed: it has no UTF-8 form") from None
     if inspect.isawaitable(body):
         if inspect.iscoroutine(body):
             body.close()
         raise InvalidArgument("body must be the raw body: await it, as in `await request.body()`")
     raise InvalidArgument(
         f"body must be the raw body as bytes or text, not {type(body).__name__}: the signature covers its bytes, "
-        "which a parsed body does not have any more"
+        "which are lost when the body is parsed"
     )
 
 

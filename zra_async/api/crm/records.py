@@ -169,7 +169,7 @@ def _required(name: str, value: object) -> None:
 def _check_values(fields: Iterable[tuple[str, object]]) -> None:
     for name, value in fields:
         if isinstance(value, float) and not math.isfinite(value):
-            raise InvalidArgument(f"{name} must be a finite number: JSON has no word for {value}")
+            raise InvalidArgument(f"{name} must be a finite number: JSON cannot express {value}")
         if isinstance(value, str) and name.endswith("_email"):
             check_email(name, value)
         if isinstance(value, (tuple, list)) and name.endswith("_emails"):
