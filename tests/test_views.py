@@ -15,8 +15,9 @@ import pytest
 
 from tests.core.clients import GET, TOKEN, client_of, get, hosts_of
 from tests.core.server import Server, answer, stand_still
-from zra_async import Pages, StaticToken, ZRAClient, errors
+from zra_async import Pages, RetryPolicy, StaticToken, ZRAClient, errors
 from zra_async.core.pages import Page
+from zra_async.sandbox import Fault, Sandbox
 
 
 class Reports(ZRAClient):
@@ -158,3 +159,16 @@ async def test_a_deprecated_method_as_a_task() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert type(zra.legacy.deals).__name__ == "Deals"
+
+
+async def test_the_retries_of_a_view_hold_for_its_uploads() -> None:
+    """An upload through a view without retries ends at the first 503; through its original it is repeated."""
+    async with Sandbox(conversations=1) as sandbox, sandbox.client(retry=RetryPolicy(base=0)) as zra:
+        for view, stored in ((zra, True), (zra.with_options(retry=RetryPolicy.none()), False)):
+            sandbox.faults.clear()
+            sandbox.faults.add(Fault(operation="POST /files", status=503, times=1))
+            if stored:
+                assert (await view.files.upload(b"video", file_name="a.mp4")).file_id
+            else:
+                with pytest.raises(errors.ServerError):
+                    await view.files.upload(b"video", file_name="a.mp4")
