@@ -153,8 +153,8 @@ class _Export:
     async def _harvest(self, window: Window, segments: Segments) -> None:
         recordings = self._folder / RECORDINGS if "recordings" in self._plan.streams else None
 
-        async def deliver(outcomes: Sequence[Outcome]) -> None:
-            await shielded(self._ledger.commit(outcomes, segments))
+        async def deliver(outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+            return await shielded(self._ledger.commit(outcomes, segments))
 
         sources = stages(self._plan, self._measure.calls, self._ledger, window, recordings)
         await harvest(sources, self._plan.streams, self._ledger, deliver, self._tally, workers=self._workers)

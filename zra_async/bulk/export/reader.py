@@ -29,7 +29,8 @@ _FATAL = (errors.AuthenticationFailed, errors.MissingScopes, errors.UnsafeRedire
 _encode_lines = msgspec.json.Encoder().encode_lines
 
 
-Deliver = Callable[[Sequence[Outcome]], Awaitable[None]]
+#: commits outcomes, and returns those that were not dropped
+Deliver = Callable[[Sequence[Outcome]], Awaitable[Sequence[Outcome]]]
 
 
 async def harvest(
@@ -185,6 +186,5 @@ class Harvest:
         return Outcome(unit, "failed", reason=str(problem))
 
     async def _commit(self, outcomes: Sequence[Outcome]) -> None:
-        await self._deliver(outcomes)
-        self._tally.finished(outcomes)
+        self._tally.finished(await self._deliver(outcomes))
         self._committed.set()

@@ -178,11 +178,12 @@ class RecordStream:
             ledger = Ledger(database)
             run = await ledger.begin(self._plan.parameters, await self._zra.service_time())
 
-            async def deliver(outcomes: Sequence[Outcome]) -> None:
-                for outcome in outcomes:
+            async def deliver(outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+                noted = await ledger.commit(outcomes, None)  # first: what it drops must not be given out
+                for outcome in noted:
                     if outcome.state == "done" and not _cancelled():
                         await self._outcomes.put(outcome)
-                await ledger.commit(outcomes, None)
+                return noted
 
             sources = stages(self._plan, measure.calls, ledger, self._plan.asked, None)
             await harvest(sources, self._plan.streams, ledger, deliver, self._tally, workers=self._workers, held=_AHEAD)

@@ -136,9 +136,12 @@ class Ledger:
         statement = "SELECT kind, count(*) FROM waiting GROUP BY kind"
         return dict(await self.database.run(lambda c: c.execute(statement).fetchall()))
 
-    async def commit(self, outcomes: Sequence[Outcome], writer: Writer | None) -> None:
-        """Write a group of units and note what became of them: all of it, or nothing."""
-        await self.database.run(lambda c: _commit(c, self.run, outcomes, writer))
+    async def commit(self, outcomes: Sequence[Outcome], writer: Writer | None) -> Sequence[Outcome]:
+        """Write a group of units and note what became of them: all of it, or nothing. Returns what was noted.
+
+        Drops an outcome whose unit was listed anew since it was taken: that unit waits to be read as it is listed now.
+        """
+        return await self.database.run(lambda c: _commit(c, self.run, outcomes, writer))
 
     async def people(self, after: str, most: int) -> list[str]:
         """The ids of users that units have named, in order."""
@@ -235,10 +238,15 @@ def _end_list(connection: sqlite3.Connection, run: int, kind: UnitKind, complete
     ).rowcount
 
 
-def _commit(connection: sqlite3.Connection, run: int, outcomes: Sequence[Outcome], writer: Writer | None) -> None:
+def _commit(
+    connection: sqlite3.Connection, run: int, outcomes: Sequence[Outcome], writer: Writer | None
+) -> Sequence[Outcome]:
+    noted: list[Outcome] = []
     for outcome in outcomes:
         unit = outcome.unit
-        connection.execute("DELETE FROM waiting WHERE seq = ?", (unit.seq,))
+        if not connection.execute("DELETE FROM waiting WHERE seq = ?", (unit.seq,)).rowcount:
+            continue  # the fence: its row was replaced by a newer one, which is read for itself
+        noted.append(outcome)
         connection.executemany("INSERT OR IGNORE INTO person VALUES (?)", ((p,) for p in outcome.people))
         match outcome.state:
             case "done":
@@ -254,6 +262,7 @@ def _commit(connection: sqlite3.Connection, run: int, outcomes: Sequence[Outcome
                 _deleted(connection, run, outcome, writer)
     if writer is not None:
         writer.sync(connection)
+    return noted
 
 
 def _done(connection: sqlite3.Connection, run: int, outcome: Outcome, writer: Writer | None) -> None:
