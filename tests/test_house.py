@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -45,6 +46,26 @@ MAY_IMPORT = {
 ALSO = {"sandbox/server.py": {"client", "config", "ZRAClient", "Hosts", "ServerToServer"}}  # `Sandbox.client`
 #: the modules that put the others together
 ROOTS = {PACKAGE / "client.py", PACKAGE / "testing.py"}
+STILL_DOUBLED = {
+    "Address",
+    "Carrier",
+    "Conversations",
+    "Deals",
+    "Entry",
+    "Failure",
+    "Finding",
+    "Listed",
+    "Outcome",
+    "Output",
+    "Part",
+    "Place",
+    "Row",
+    "Run",
+    "Source",
+    "Teams",
+    "Window",
+}
+STILL_CROWDED = {"core"}
 #: what extras bring, and what only a part of the package needs
 EXTRAS = {"click", "rich", "duckdb", "pyarrow", "uvloop", "pytest", "psutil", "sqlite3", "anyio", "aiohttp.web"}
 Named = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
@@ -85,6 +106,23 @@ def test_no_imports_go_in_a_circle() -> None:
         found = set(imported(ast.parse(path.read_text("utf-8"))))
         graph[name] = (found | {full.rpartition(".")[0] for full in found}) & below - {name}
     TopologicalSorter(graph).prepare()  # raises CycleError, which shows the circle
+
+
+def test_a_name_means_one_thing() -> None:
+    """No two public classes of the package have the same name; the sandbox is another world."""
+    places: dict[str, set[str]] = {}
+    for path in MODULES:
+        if part(path) != "sandbox":
+            for node in ast.parse(path.read_text("utf-8")).body:
+                if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                    places.setdefault(node.name, set()).add(path.relative_to(PACKAGE).as_posix())
+    assert {name for name, where in places.items() if len(where) > 1} <= STILL_DOUBLED
+
+
+def test_no_folder_is_crowded() -> None:
+    """No folder has more than about twenty modules side by side."""
+    crowd = Counter(path.parent.relative_to(PACKAGE).as_posix() for path in MODULES)
+    assert {folder for folder, modules in crowd.items() if modules > 21} <= STILL_CROWDED
 
 
 @pytest.mark.parametrize("path", WRITTEN, ids=lambda path: str(path.relative_to(ROOT)))

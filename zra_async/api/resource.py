@@ -53,7 +53,7 @@ class Resource:
         self._legacy = legacy
         self._origin: Origin | None = None
         if legacy:
-            object.__setattr__(self, "__class__", noting(type(self)))
+            self.__class__ = noting(type(self))  # the same methods, which remember where they are called
 
     def _call(
         self,
