@@ -68,6 +68,11 @@ class OperationCaller:
         return self._session.limits
 
     @property
+    def account(self) -> str:
+        """The name of the account, by which a ledger knows whose it is; "" if neither credentials nor options tell."""
+        return self._session.account
+
+    @property
     def clock(self) -> ServiceClock:
         """The service's clock as its answers tell it; the clock of this machine may differ from it."""
         return self._session.clock

@@ -160,6 +160,7 @@ class ZRAClient(OperationCaller):
         since: datetime | None = None,
         until: datetime | None = None,
         incremental: bool = True,
+        adopt: bool = False,
         concurrency: int | None = None,
         on_event: Callable[[JobProgress], None] | None = None,
     ) -> ExportReport:
@@ -172,9 +173,10 @@ class ZRAClient(OperationCaller):
         are read at once, by default as many as the permitted rates can use. ``on_event`` receives the progress.
 
         The same call after an interruption of any kind resumes where it stopped. Check ``report.partial``: failures are
-        listed in ``failed.jsonl`` and are retried by the next run. Raises `InUse` when another run works with
-        the folder, `LedgerError` when the folder cannot be used, and errors that would make every later call fail too,
-        such as `AuthenticationFailed`, `MissingScopes` or a daily `RateLimited`.
+        listed in ``failed.jsonl`` and are retried by the next run. The folder of another account is refused; with
+        ``adopt``, one that does not say whose it is becomes the folder of this account. Raises `InUse` when another run
+        works with the folder, `LedgerError` when the folder cannot be used, and errors that would make every later call
+        fail too, such as `AuthenticationFailed`, `MissingScopes` or a daily `RateLimited`.
         ``zra_async.bulk.report_of(error)`` is the report of what was written until then.
         """
         self._session.check()
@@ -187,6 +189,7 @@ class ZRAClient(OperationCaller):
             since=since,
             until=until,
             incremental=incremental,
+            adopt=adopt,
             concurrency=concurrency,
             on_event=on_event,
             observer=self._session.observe,
@@ -233,6 +236,7 @@ class ZRAClient(OperationCaller):
         wait_for_analysis: bool = False,
         retry_failed: bool = False,
         daily_budget: DailyBudget = "stop",
+        adopt: bool = False,
         on_event: Callable[[JobProgress], None] | None = None,
         on_outcome: Callable[[ItemOutcome], None] | None = None,
         analysis: Polling | None = None,
@@ -243,7 +247,8 @@ class ZRAClient(OperationCaller):
         are taken as they are needed, ``concurrency`` at once, so that memory does not grow with their number. For each
         item the main file, the transcript and the metadata are uploaded, then the conversation is added. ``ledger`` is
         a SQLite file that identifies each item by its key: the same call resumes where an earlier one was interrupted,
-        even inside a file, and repeats nothing that was done.
+        even inside a file, and repeats nothing that was done. The ledger of another account is refused; with ``adopt``,
+        one that does not say whose it is becomes the ledger of this account.
 
         If the answer to an addition is lost, the conversation is looked up by topic, start and host before the addition
         is repeated. An item without a clear result is reported as ``uncertain``, and looked up again by the next run.
@@ -275,6 +280,7 @@ class ZRAClient(OperationCaller):
             wait_for_analysis=wait_for_analysis,
             retry_failed=retry_failed,
             daily_budget=daily_budget,
+            adopt=adopt,
             on_outcome=on_outcome,
             analysis=analysis or ANALYSIS,
         )

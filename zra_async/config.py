@@ -96,6 +96,7 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
     lane: "interactive" calls are served before "bulk" ones.
     transfers: how many parts and downloads run at once, and which files are uploaded in parts.
     use_account_host: send API calls to the region host that the token answer names.
+    account: the name by which ledgers know the account (by default the account id, or the app of a `UserOAuth`).
     """
 
     hosts: Hosts = field(default_factory=Hosts)
@@ -110,8 +111,10 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
     transfers: Transfers = field(default_factory=Transfers)
     observer: Observer = log_event
     use_account_host: bool = False
+    account: str = ""
 
     def __post_init__(self) -> None:
+        check_account(self.account)
         if self.plan not in get_args(Plan):
             raise ConfigurationError(f"plan must be one of {', '.join(get_args(Plan))}, not {self.plan!r}")
         check_share(self.share)
@@ -155,6 +158,13 @@ class ClientOptions(TypedDict, total=False):
     transfers: Transfers
     observer: Observer
     use_account_host: bool
+    account: str
+
+
+def check_account(account: str) -> None:
+    """Refuse a name of an account that cannot be shown on one line."""
+    if not isinstance(account, str) or not account.isprintable() or len(account) > 200:  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise ConfigurationError("account must be a text of at most 200 characters on one line")
 
 
 def check_share(share: float) -> None:

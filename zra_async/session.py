@@ -13,7 +13,7 @@ import msgspec
 from zra_async import errors
 from zra_async.config import ClientConfig, is_government
 from zra_async.core import wire
-from zra_async.core.auth import Auth, AuthContext
+from zra_async.core.auth import Auth, AuthContext, account_of
 from zra_async.core.bound import Bound
 from zra_async.core.clock import ServiceClock
 from zra_async.core.dropped import DropReport
@@ -34,6 +34,7 @@ class Session:
     def __init__(self, auth: Auth, config: ClientConfig) -> None:
         self.config = config
         self._auth = auth
+        self.account: str = config.account or account_of(auth)  #: the name by which ledgers know it, "" if unknown
         self._state: Literal["new", "open", "closed"] = "new"
         self._transport = AiohttpTransport(config.network)
         self._place: Place | None = None

@@ -31,6 +31,11 @@ class BulkCaller(Caller, Protocol):
         ...
 
     @property
+    def account(self) -> str:
+        """The name of the account, which ledgers remember; "" if it is not known."""
+        ...
+
+    @property
     def limits(self) -> RateLimiter:
         """The rate limits that all calls share."""
         ...

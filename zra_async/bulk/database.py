@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 
 from zra_async.bulk import seal
+from zra_async.bulk.owner import Owner
 from zra_async.bulk.seal import Seal
 from zra_async.errors import LedgerError, ZRAError
 from zra_async.osfiles.locks import FileLock
@@ -38,6 +39,7 @@ class _How:
     purpose: str
     durable: bool
     check: Check | None
+    owner: Owner | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,7 @@ class Database:
         purpose: str,
         durable: bool = True,
         check: Check | None = None,
+        owner: Owner | None = None,
     ) -> Self:
         """Open or create the ledger at ``path`` and bring it to the newest version.
 
@@ -99,13 +102,14 @@ class Database:
         ``purpose`` completes "another task or process works with …". With ``durable`` off, a commit may be lost when
         the machine loses its power, never a part of one and never when only the process dies. ``check`` is called
         before anything is written, with a read-only connection, or None if the ledger is missing or empty; it raises
-        `LedgerError` for a ledger that does not account for what is beside it.
+        `LedgerError` for a ledger that does not account for what is beside it. ``owner`` is the account of the client:
+        a new ledger remembers it, and the ledger of another account is refused.
 
         Links are followed. Raises `InUse` when somebody else has the ledger, and `LedgerError` when it cannot be read,
         is another file, has several hard links, or is not the one that was written last.
         """
         thread = ThreadPoolExecutor(1, thread_name_prefix="zra-ledger")
-        how = _How(kind, tuple(schema), purpose, durable, check)
+        how = _How(kind, tuple(schema), purpose, durable, check, owner)
         job = asyncio.get_running_loop().run_in_executor(thread, _open, path, how)
         try:
             opened = await asyncio.shield(job)
@@ -235,6 +239,8 @@ def _connect(path: Path, how: _How) -> sqlite3.Connection:
         connection.execute(f"PRAGMA synchronous = {'FULL' if how.durable else 'NORMAL'}")
         connection.execute("PRAGMA foreign_keys = ON")
         _upgrade(connection, how.kind, how.schema, version)
+        if how.owner is not None:
+            how.owner.adopt_missing(connection)
     except BaseException:
         connection.close()
         raise
@@ -255,6 +261,8 @@ def _check(path: Path, how: _How, mark: seal.Mark | None) -> None:
         if version > len(how.schema):
             raise LedgerError(f"the ledger {path} was written by a newer version of this library")
         seal.check(path, mark, seal.identity(connection))
+        if how.owner is not None:
+            how.owner.check(path, connection)
         if how.check is not None:
             how.check(connection)
 
@@ -266,6 +274,8 @@ def _create(path: Path, how: _How) -> None:
         with closing(sqlite3.connect(new.temporary, isolation_level=None)) as connection:
             connection.execute("PRAGMA journal_mode = OFF")  # the file has no name yet that it could be found by
             _upgrade(connection, how.kind, (*how.schema[:-1], f"{how.schema[-1]}; {seal.IDENTITY}"), 0)
+            if how.owner is not None:
+                how.owner.remember(connection)
         new.commit()
 
 

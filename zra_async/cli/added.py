@@ -19,14 +19,16 @@ from zra_async.osfiles.replace import replace_file
 class _Note(msgspec.Struct, kw_only=True):
     fields: str  #: a digest of the conversation's fields
     conversation_id: str = ""  #: "" while the answer is not known
+    account: str = ""
 
 
 class Added:
     """The note beside a journal: a conversation is being added, or was added under this id."""
 
-    def __init__(self, journal: Path) -> None:
+    def __init__(self, journal: Path, account: str) -> None:
         place = Path(os.path.realpath(journal))  # one note, whatever link the journal is given by
         self.path: Path = place.with_name(f"{place.name}.conversation")
+        self._account = account
 
     def known(self, wanted: Mapping[str, Any]) -> str:
         """Return the id of the conversation that an earlier run added, "" without one.
@@ -41,6 +43,12 @@ class Added:
             raise JournalError(f"{self.path} cannot be read: {problem.strerror}") from problem
         except msgspec.DecodeError:
             raise JournalError(f"{self.path} is not the note of an added conversation: remove it") from None
+        if note.account and note.account != self._account:
+            raise GivenUp(
+                f"{self.path} says that this recording was added to the conversations of {note.account}, and these are "
+                f"the credentials of {self._account or 'an account that is not known'}",
+                advice=f"use the credentials of that account, or remove {self.path} to add it to this account too",
+            )
         if not note.conversation_id:
             raise self.doubt()
         if note.fields != _digest(wanted):
@@ -52,11 +60,11 @@ class Added:
 
     def sending(self, wanted: Mapping[str, Any]) -> None:
         """Note that the conversation is about to be added. Raises `JournalError`."""
-        self._write(_Note(fields=_digest(wanted)))
+        self._write(_Note(fields=_digest(wanted), account=self._account))
 
     def added(self, wanted: Mapping[str, Any], conversation_id: str) -> None:
         """Note the id of the conversation. Raises `JournalError`."""
-        self._write(_Note(fields=_digest(wanted), conversation_id=conversation_id))
+        self._write(_Note(fields=_digest(wanted), conversation_id=conversation_id, account=self._account))
 
     def remove(self) -> None:
         """Forget: the conversation was not added, or its id is where it belongs."""

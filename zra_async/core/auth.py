@@ -91,6 +91,11 @@ class Auth(Protocol):
         ...
 
 
+def account_of(auth: Auth) -> str:
+    """Return the name of the account that ``auth`` belongs to: its attribute ``account``, "" without one."""
+    return str(getattr(auth, "account", ""))
+
+
 class StaticToken:
     """An access token that you manage yourself; it is used as it is until the service refuses it."""
 
@@ -238,6 +243,7 @@ class ServerToServer(_FetchedToken):
         client_secret = hidden(client_secret)
         super().__init__(client_id, client_secret, token_url)
         self._account_id = _required(account_id, "account_id")
+        self.account: str = f"account {self._account_id}"  #: the name that ledgers remember
 
     def _form(self) -> dict[str, str]:
         return {"grant_type": "account_credentials", "account_id": self._account_id}
@@ -288,6 +294,8 @@ class UserOAuth(_FetchedToken):
         super().__init__(client_id, client_secret, token_url)
         if refresh_token is None and sign_in is None and store is None:
             raise errors.ConfigurationError("UserOAuth needs a refresh_token, a sign_in, or a store that holds a token")
+        #: the name that ledgers remember; a refresh token does not tell its user
+        self.account: str = f"a user of the app {client_id}"
         self._seed = Secret("" if refresh_token is None else _required(refresh_token, "refresh_token"))
         self._sign_in = sign_in
         self._store: TokenStore = MemoryTokenStore() if store is None else store

@@ -18,6 +18,7 @@ from zra_async.bulk.crm.kinds import CHAIN, DEALS, LEADS, Kind
 from zra_async.bulk.crm.ledger import ImportLedger, Outcome, open_ledger
 from zra_async.bulk.crm.report import Failures, ImportReport, KindReport, failed_row
 from zra_async.bulk.crm.task import Courier
+from zra_async.bulk.owner import Owner
 from zra_async.bulk.polling import Polling
 from zra_async.bulk.reports import attach
 from zra_async.bulk.tables.record_files import PathLike
@@ -39,6 +40,7 @@ class ImportPlan:
     polling: Polling
     ledger: PathLike | None
     observe: Callable[[JobProgress], None]
+    owner: Owner | None = None
 
 
 async def import_records(
@@ -60,7 +62,7 @@ async def import_records(
         )
 
     try:
-        async with await open_ledger(plan.ledger) as ledger, failures:
+        async with await open_ledger(plan.ledger, plan.owner) as ledger, failures:
             run = Run(plan, Courier(caller, plan.polling, ledger.sent), ledger, failures, await _stages(caller))
             totals = await _totals(inputs, run.stages)
             imports.update({s.kind: KindImport(run, s, cutters[s.kind], totals[s.kind]) for s in inputs})

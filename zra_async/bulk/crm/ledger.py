@@ -15,6 +15,7 @@ from typing import Self
 from zra_async.bulk.crm.chunks import Chunk
 from zra_async.bulk.crm.kinds import CHAIN, Kind
 from zra_async.bulk.database import Database
+from zra_async.bulk.owner import Owner
 from zra_async.bulk.tables.record_files import PathLike
 from zra_async.osfiles.paths import shown
 
@@ -153,11 +154,11 @@ class FileLedger(ImportLedger):
         await self._database.aclose()
 
 
-async def open_ledger(path: PathLike | None) -> ImportLedger:
-    """The ledger at ``path``: of an import that was interrupted, or a new one. None remembers nothing."""
+async def open_ledger(path: PathLike | None, owner: Owner | None = None) -> ImportLedger:
+    """Open the ledger at ``path``, of an interrupted import of ``owner`` or a new one. None remembers nothing."""
     if path is None:
         return ImportLedger()
-    database = await Database.open(path, kind=_KIND, schema=_SCHEMA, purpose=f"the ledger {shown(path)}")
+    database = await Database.open(path, kind=_KIND, schema=_SCHEMA, purpose=f"the ledger {shown(path)}", owner=owner)
     try:
         await database.run(_begin)
     except BaseException:

@@ -15,6 +15,7 @@ from zra_async.bulk.crm.job import ImportPlan, import_records
 from zra_async.bulk.crm.kinds import ACCOUNTS, CONTACTS, DEALS, LEADS
 from zra_async.bulk.crm.report import Failures, ImportReport, OnFailed
 from zra_async.bulk.events import OnEvent, both
+from zra_async.bulk.owner import Owner
 from zra_async.bulk.polling import Polling
 from zra_async.bulk.tables.record_files import PathLike
 from zra_async.core.events import Observer
@@ -48,6 +49,7 @@ class Crm(api.CrmOperations):
         chunk_records: int = MAX_RECORDS,
         chunk_bytes: int = CHUNK_BYTES,
         polling: Polling | None = None,
+        adopt: bool = False,
     ) -> ImportReport:
         """Import any number of records, each kind after those that it refers to: accounts, contacts, deals; and leads.
 
@@ -72,7 +74,8 @@ class Crm(api.CrmOperations):
         1 000, ``on_failed`` is called with each `FailedRecord`, and ``failed_to`` is a JSONL file of all of them, which
         appears at the end; a pipe or a device there gets each record at once. ``ledger`` is a SQLite file: the same
         call goes on where an earlier one was interrupted, and reports its failures too. Once an import has ended, the
-        next call with the same ledger begins anew.
+        next call with the same ledger begins anew. The ledger of another account is refused; with ``adopt``, one that
+        does not say whose it is becomes the ledger of this account.
 
         An error of an iterator ends the import after the chunks that are with the service, and is raised as it is;
         ``zra_async.bulk.report_of(error)`` is the report of what was done until then. Whatever a callback raises is
@@ -92,6 +95,7 @@ class Crm(api.CrmOperations):
             chunk_bytes=chunk_bytes,
             polling=polling or Polling(),
             ledger=ledger,
+            owner=Owner(self._client.account, adopt),
             observe=both(self._observe, on_event),
         )
         view = self._client.with_options(lane=Lane.BULK, deadline=None)

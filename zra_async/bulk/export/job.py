@@ -33,6 +33,7 @@ from zra_async.bulk.export.reader import harvest
 from zra_async.bulk.export.sources.conversations import make_place
 from zra_async.bulk.export.units import Outcome
 from zra_async.bulk.export.windows import Covered, Window, extended, to_list
+from zra_async.bulk.owner import Owner
 from zra_async.bulk.reports import attach
 from zra_async.core.events import Observer
 from zra_async.core.tasks import shielded
@@ -50,6 +51,7 @@ async def export(
     since: datetime | None = None,
     until: datetime | None = None,
     incremental: bool = True,
+    adopt: bool = False,
     concurrency: int | None = None,
     on_event: OnEvent | None = None,
     observer: Observer | None = None,
@@ -62,13 +64,13 @@ async def export(
     wanted = plan(streams, since, until, incremental=incremental)
     count = workers(concurrency, zra.limits.snapshot())
     tell = both(observer, on_event)
-    async with _opened(to) as (folder, ledger):
+    async with _opened(to, Owner(zra.account, adopt)) as (folder, ledger):
         job = _Export(zra, folder, ledger, wanted, Tally(tell), count)
         return await job.run(segment_bytes)
 
 
 @asynccontextmanager
-async def _opened(to: StrPath) -> AsyncGenerator[tuple[Path, Ledger]]:
+async def _opened(to: StrPath, owner: Owner) -> AsyncGenerator[tuple[Path, Ledger]]:
     folder = await to_thread(_begin_folder, to)
     database = await Database.open(
         folder / LEDGER,
@@ -77,6 +79,7 @@ async def _opened(to: StrPath) -> AsyncGenerator[tuple[Path, Ledger]]:
         purpose=f"the export in {folder}",
         durable=False,  # the segments are on the disk before their offsets are noted, and that is all it takes
         check=partial(check_folder, folder),
+        owner=owner,
     )
     async with database:
         yield folder, Ledger(database)

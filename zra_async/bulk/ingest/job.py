@@ -26,6 +26,7 @@ from zra_async.bulk.ingest.ledger import Claim, Entry, IngestLedger, open_ledger
 from zra_async.bulk.ingest.report import GOOD, IngestReport, ItemOutcome, OnOutcome, Outcomes
 from zra_async.bulk.ingest.spool import replayable
 from zra_async.bulk.ingest.steps import Carrier, first_step
+from zra_async.bulk.owner import Owner
 from zra_async.bulk.polling import Polling, passing
 from zra_async.bulk.reports import attach
 from zra_async.bulk.tables.record_files import PathLike, as_text
@@ -72,6 +73,7 @@ class IngestPlan:
     retry_failed: bool = False
     daily_budget: DailyBudget = "stop"
     on_outcome: OnOutcome | None = None
+    adopt: bool = False
     analysis: Polling = ANALYSIS
     settle: Polling = SETTLE
     patience: Polling = PATIENCE
@@ -92,7 +94,7 @@ async def ingest(client: BulkCaller, items: Items, plan: IngestPlan, tell: OnEve
     view = client.with_options(lane=Lane.BULK, deadline=None)
     feed = Feed(items)
     total = len(items) if isinstance(items, Sized) else None
-    async with await open_ledger(plan.ledger) as ledger:
+    async with await open_ledger(plan.ledger, Owner(client.account, plan.adopt)) as ledger:
         await client.service_time()  # the days of the budget and the times of the ledger are the service's
         budget = Budget(client.limits, client.clock.now)
         budget.take_over(await ledger.planned(budget.today))

@@ -12,6 +12,7 @@ from typing import Literal, Self
 
 from zra_async.bulk.database import Database
 from zra_async.bulk.group_commit import GroupCommit
+from zra_async.bulk.owner import Owner
 from zra_async.bulk.tables.record_files import PathLike, as_text
 from zra_async.osfiles.paths import shown
 
@@ -210,9 +211,11 @@ class IngestLedger:
         await self._database.aclose()
 
 
-async def open_ledger(path: PathLike) -> IngestLedger:
-    """Open or create the ledger at ``path`` for a new run. Raises `InUse` and `LedgerError`."""
-    database = await Database.open(path, kind=LEDGER_KIND, schema=_SCHEMA, purpose=f"the ledger {shown(path)}")
+async def open_ledger(path: PathLike, owner: Owner | None = None) -> IngestLedger:
+    """Open or create the ledger at ``path`` for a new run of ``owner``. Raises `InUse` and `LedgerError`."""
+    database = await Database.open(
+        path, kind=LEDGER_KIND, schema=_SCHEMA, purpose=f"the ledger {shown(path)}", owner=owner
+    )
     try:
         run = await database.run(lambda c: c.execute("INSERT INTO runs DEFAULT VALUES RETURNING number").fetchone()[0])
     except BaseException:

@@ -12,6 +12,7 @@ import msgspec
 from zra_async.bulk.crm.input import Input
 from zra_async.bulk.crm.kinds import DEALS
 from zra_async.bulk.crm.report import FailedRecord, ImportReport
+from zra_async.cli.arguments.ledgers import adopt_option
 from zra_async.cli.arguments.paths import Place
 from zra_async.cli.connection import memory
 from zra_async.cli.exits import Exit
@@ -48,9 +49,16 @@ def command() -> None:
 @click.option(
     "--failed-to", type=Place("written"), metavar="FILE", help="Write every record that failed to this JSONL file."
 )
+@adopt_option
 @progress_options
 async def import_(
-    frame: Frame, ledger: Path | None, failed_to: Path | None, every: float, quiet: bool, **files: Path | None
+    frame: Frame,
+    ledger: Path | None,
+    failed_to: Path | None,
+    adopt: bool,
+    every: float,
+    quiet: bool,
+    **files: Path | None,
 ) -> Exit:
     """Import records by the hundred thousand, and bring every failure home to its line.
 
@@ -75,6 +83,7 @@ async def import_(
                     **files,  # type: ignore[arg-type]
                     ledger=place,
                     failed_to=failed_to,
+                    adopt=adopt,
                     on_event=board.observe,
                 )
         show(report)

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import click
 import msgspec
@@ -15,6 +15,7 @@ import msgspec
 from zra_async.bulk.export.folder.layout import UNITS
 from zra_async.bulk.export.folder.parquet import to_parquet
 from zra_async.bulk.export.streams import STREAMS, StreamSpec, select
+from zra_async.cli.arguments.ledgers import adopt_option
 from zra_async.cli.arguments.paths import Place
 from zra_async.cli.arguments.values import instant
 from zra_async.cli.exits import Exit
@@ -29,7 +30,12 @@ from zra_async.results.exports import ExportReport
 _SHOWN = 10
 
 
-def _period(since: str | None, until: str | None) -> dict[str, datetime | None]:
+class _Period(TypedDict):
+    since: datetime | None
+    until: datetime | None
+
+
+def _period(since: str | None, until: str | None) -> _Period:
     first = None if since is None else instant("--since", since)
     last = None if until is None else instant("--until", until)
     if first and last and first > last:
@@ -46,6 +52,7 @@ def _period(since: str | None, until: str | None) -> dict[str, datetime | None]:
 @click.option("--full", is_flag=True, help="Read everything anew, not only what came since the last run.")
 @click.option("--concurrency", type=click.IntRange(1), metavar="N", help="Units at once; by default what rates allow.")
 @click.option("--parquet", is_flag=True, help="Also as Parquet, in the folder parquet (needs the extra parquet).")
+@adopt_option
 @progress_options
 async def command(
     frame: Frame,
@@ -53,6 +60,7 @@ async def command(
     streams: str | None,
     everything: bool,
     full: bool,
+    adopt: bool,
     parquet: bool,
     every: float,
     quiet: bool,
@@ -83,7 +91,13 @@ async def command(
     with report_shown(show):
         async with frame.open() as zra, watched(f"exporting to {to}", zra.limits.snapshot, every, quiet) as board:
             report = await zra.export(
-                to, streams=wanted, incremental=not full, concurrency=concurrency, on_event=board.observe, **period
+                to,
+                streams=wanted,
+                incremental=not full,
+                adopt=adopt,
+                concurrency=concurrency,
+                on_event=board.observe,
+                **period,
             )
     if parquet:
         await to_parquet(to)

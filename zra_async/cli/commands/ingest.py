@@ -11,6 +11,7 @@ import msgspec
 from zra_async.bulk.ingest.manifest import Manifest, check_manifest
 from zra_async.bulk.ingest.report import IngestReport
 from zra_async.bulk.ingest.status import IngestStatus, ingest_status
+from zra_async.cli.arguments.ledgers import adopt_option
 from zra_async.cli.arguments.paths import Place
 from zra_async.cli.connection import memory
 from zra_async.cli.exits import Exit
@@ -43,6 +44,7 @@ _SHOWN = 20
     help="When the file host takes no more requests today.",
 )
 @click.option("--concurrency", type=click.IntRange(1, 256), default=8, show_default=True, help="Items at once.")
+@adopt_option
 @progress_options
 async def command(
     frame: Frame,

@@ -73,12 +73,12 @@ async def command(
         raise UsageProblem("--source says whose transcript or metadata it is: give --transcript or --metadata")
     default = recording.with_name(f"{recording.name}.zra")
     with memory(frame.connection, journal, default) as place:
-        note = Added(place)
-        known = "" if wanted is None else note.known(wanted)
         async with (
             frame.open() as zra,
             watched(f"uploading {recording.name}", zra.limits.snapshot, every, quiet) as board,
         ):
+            note = Added(place, zra.account)
+            known = "" if wanted is None else note.known(wanted)
 
             def moved(progress: Progress) -> None:
                 board.update(recording.name, progress.sent, 0, progress.total, measured_in_bytes=True)

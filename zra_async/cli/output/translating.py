@@ -14,6 +14,7 @@ _OPTIONS = {
     "retry_failed": "--retry-failed",
     "daily_budget": "--daily-budget",
     "overwrite": "--overwrite",
+    "adopt": "--adopt",
 }
 #: advice that needs other words; these apply to every command
 _PHRASES = (
