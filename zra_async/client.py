@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from zra_async.api.playlists import Playlists
     from zra_async.api.teams.operations import Teams
     from zra_async.bulk.crm.namespace import Crm
+    from zra_async.bulk.export.plan import Sweep
     from zra_async.bulk.export.record_stream import RecordStream
     from zra_async.bulk.ingest.job import DailyBudget, Items
     from zra_async.bulk.ingest.report import IngestReport, ItemOutcome
@@ -160,6 +161,7 @@ class ZRAClient(OperationCaller):
         since: datetime | None = None,
         until: datetime | None = None,
         incremental: bool = True,
+        sweep: Sweep = "always",
         adopt: bool = False,
         concurrency: int | None = None,
         on_event: Callable[[JobProgress], None] | None = None,
@@ -168,9 +170,12 @@ class ZRAClient(OperationCaller):
 
         ``streams`` are names out of `zra_async.bulk.STREAMS` (by default a small set, ``"all"`` everything but the
         recordings). ``since`` and ``until`` are aware datetimes that bound the conversations by the end of their
-        analysis; the other streams are always complete. An ``incremental`` run lists what was analysed since the last
-        one; without it everything is read again, and changes are written. ``concurrency`` is the number of units that
-        are read at once, by default as many as the permitted rates can use. ``on_event`` receives the progress.
+        analysis; the other streams are always complete. An ``incremental`` run reads what is new or has changed, and
+        notes what is gone; without it everything is read again, and changes are written. ``sweep`` says when a run
+        lists all conversations to find changed and deleted ones (one call for 300): ``"always"``, ``"daily"``,
+        ``"never"`` or a timedelta since the last time; the other runs list what was analysed since. ``concurrency`` is
+        the number of units that are read at once, by default as many as the permitted rates can use. ``on_event``
+        receives the progress.
 
         The same call after an interruption of any kind resumes where it stopped. Check ``report.partial``: failures are
         listed in ``failed.jsonl`` and are retried by the next run. The folder of another account is refused; with
@@ -189,6 +194,7 @@ class ZRAClient(OperationCaller):
             since=since,
             until=until,
             incremental=incremental,
+            sweep=sweep,
             adopt=adopt,
             concurrency=concurrency,
             on_event=on_event,

@@ -149,12 +149,12 @@ class StagesNotRegistered(ZRAError):
 
 
 class ExportIncomplete(ZRAError):
-    """Every record that could be read was given out, and some could not be read. `report` tells which, and why."""
+    """Every record that could be read was given out, and some are or may be missing. `report` tells which, and why."""
 
     def __init__(self, report: ExportReport) -> None:
         self.report = report
-        first = "; ".join(f"{failure.kind} {failure.id}: {failure.reason}" for failure in report.failures[:1])
-        super().__init__(f"{report.failed} units could not be read, such as {first}")
+        texts = [f"{report.failed} units could not be read, such as {failure}" for failure in report.failures[:1]]
+        super().__init__("; ".join([*texts, *(f"not proven to be complete: {gap}" for gap in report.unproven[:1])]))
 
 
 class StrayCancellation(ZRAError):

@@ -26,6 +26,7 @@ class Counting:
 
     def __init__(self, zra: ZRAClient, counts: Counter[str]) -> None:
         self._zra, self._counts = zra, counts
+        self.account: str = zra.account
         self.conversations: Conversations = zra.conversations
         self.files: Files = zra.files
         self.limits: RateLimiter = zra.limits

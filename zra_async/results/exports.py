@@ -39,6 +39,22 @@ class Failure:
     id: str
     reason: str
 
+    def __str__(self) -> str:
+        return f"{self.kind} {self.id}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnprovenPeriod:
+    """A period of which the service did not prove that its list of units shows everything, and why."""
+
+    kind: UnitKind
+    since: datetime
+    until: datetime
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} units from {self.since.isoformat()} to {self.until.isoformat()}: {self.reason}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportReport:
@@ -48,7 +64,8 @@ class ExportReport:
     are the first hundred, ``failed.jsonl`` has them all. `calls` counts by rate-limit label what this process called,
     without repeats, `refused` the 429 answers. `dropped_fields` counts by operation the fields of answers that could
     not be read; they are null or empty in the records, and the log names them. `watermark` is the time up to which
-    conversations were analysed when they were listed: give it as ``since`` to an export without a folder.
+    conversations were analysed when they were listed: give it as ``since`` to an export without a folder. `unproven`
+    are the periods whose lists the service did not prove to be complete; the next run asks for them again.
     """
 
     folder: Path | None
@@ -62,6 +79,7 @@ class ExportReport:
     seconds: float
     watermark: datetime | None
     dropped_fields: Mapping[str, int] = field(default_factory=dict[str, int])
+    unproven: tuple[UnprovenPeriod, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values, with times as ISO 8601 texts."""
@@ -74,5 +92,5 @@ class ExportReport:
 
     @property
     def partial(self) -> bool:
-        """Whether anything is missing that a further run may bring."""
-        return self.failed > 0
+        """True if anything is missing, or may be missing, that a further run may bring."""
+        return self.failed > 0 or bool(self.unproven)

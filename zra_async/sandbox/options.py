@@ -27,6 +27,11 @@ class Options:
     granular_scopes: bool = False  #: issue the granular names instead of the classic ones
     single_token: bool = False  #: a new access token kills the older ones
     refused_token_status: Literal[400, 401] = 401  #: status of code 124, "Invalid access token."
+    default_period: int | None = None  #: days that a list covers if no ``from`` is sent; None: everything
+    longest_period: int | None = None  #: days that a list covers at most, back from ``to``; None: any number
+    refuse_longer: bool = False  #: refuse a longer period with 400/1001, and do not narrow it
+    echo_period: bool = True  #: answer with the period that a list covers
+    largest_page: int | None = None  #: items that a page holds at most, whatever ``page_size`` says
     rate_limit_headers: frozenset[str] = field(
         default_factory=lambda: frozenset(
             {
@@ -68,4 +73,9 @@ class OptionFields(TypedDict, total=False):
     granular_scopes: bool
     single_token: bool
     refused_token_status: Literal[400, 401]
+    default_period: int | None
+    longest_period: int | None
+    refuse_longer: bool
+    echo_period: bool
+    largest_page: int | None
     rate_limit_headers: frozenset[str]

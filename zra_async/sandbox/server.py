@@ -95,7 +95,7 @@ class Sandbox:
             teams=Teams(world, clock),
             crm=Crm(options, clock),
             files=Files(options, clock),
-            pages=PageTokens(clock, f"page tokens of {options.seed}".encode()),
+            pages=PageTokens(clock, f"page tokens of {options.seed}".encode(), options.largest_page),
             webhooks=Webhooks(webhook_url, self.webhook_secret, clock, account_id=self.account_id),
         )
 

@@ -27,6 +27,7 @@ class Moving:
     kind: UnitKind = "indicator"
     unchanged_too = False
     complete = True
+    unproven = ()
 
     def __init__(self, way: str) -> None:
         self._way = way

@@ -27,7 +27,7 @@ from zra_async.bulk.export.folder.layout import LEDGER, RECORDINGS, check_folder
 from zra_async.bulk.export.folder.ledger import KIND, SCHEMA, Ledger, Run
 from zra_async.bulk.export.folder.segments import SEGMENT_BYTES, Segments
 from zra_async.bulk.export.measure import Measure
-from zra_async.bulk.export.plan import Plan, plan, stages, workers
+from zra_async.bulk.export.plan import Plan, Sweep, plan, stages, workers
 from zra_async.bulk.export.progress import Tally
 from zra_async.bulk.export.reader import harvest
 from zra_async.bulk.export.sources.conversations import make_place
@@ -51,6 +51,7 @@ async def export(
     since: datetime | None = None,
     until: datetime | None = None,
     incremental: bool = True,
+    sweep: Sweep = "always",
     adopt: bool = False,
     concurrency: int | None = None,
     on_event: OnEvent | None = None,
@@ -61,7 +62,7 @@ async def export(
 
     ``observer`` is told of the progress as ``on_event`` is; a segment is closed before it outgrows ``segment_bytes``.
     """
-    wanted = plan(streams, since, until, incremental=incremental)
+    wanted = plan(streams, since, until, incremental=incremental, sweep=sweep)
     count = workers(concurrency, zra.limits.snapshot())
     tell = both(observer, on_event)
     async with _opened(to, Owner(zra.account, adopt)) as (folder, ledger):
@@ -116,7 +117,10 @@ class _Export:
         await self._check_streams()
         covered: Covered | None = await self._setting("covered", Covered | None)
         window = to_list(covered, self._plan.asked, incremental=self._plan.incremental)
-        run = await ledger.begin(self._plan.parameters, await self._zra.service_time())
+        now = await self._zra.service_time()
+        if self._plan.sweeps(await self._setting("swept", datetime | None), now):
+            window = Window()
+        run = await ledger.begin(self._plan.parameters, now)
         segments = Segments(self._folder, run.number, limit=segment_bytes)
         try:
             await ledger.database.run(segments.recover)
@@ -129,7 +133,10 @@ class _Export:
             raise
         finally:
             segments.abandon()  # nothing is under way in the ledger's thread any more
-        covered = extended(covered, window, run.begun, await ledger.latest())
+        if not await ledger.unproven(["conversation"]):  # else the next run lists the same period again
+            covered = extended(covered, window, run.begun, await ledger.latest())
+            if window.unbounded:
+                await ledger.set("swept", msgspec.json.encode(run.begun).decode())
         return await self._finish(run, covered)
 
     async def _check_streams(self) -> None:

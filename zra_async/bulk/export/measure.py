@@ -51,6 +51,7 @@ class Measure:
             seconds=time.monotonic() - self._started,
             watermark=covered.until if covered else None,
             dropped_fields=self.calls.zra.dropped_fields,
+            unproven=await ledger.unproven(units),
         )
 
     def _refused(self) -> int:

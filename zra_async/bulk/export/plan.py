@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
@@ -22,6 +23,9 @@ from zra_async.core.limits import LimitState
 from zra_async.core.operation import Label
 from zra_async.errors import InvalidArgument
 
+#: when an incremental run lists the whole account, to find what has changed or is gone: a timedelta, or a name
+Sweep = Literal["always", "daily", "never"] | timedelta
+_INTERVALS: Mapping[str, timedelta | None] = {"always": timedelta(0), "daily": timedelta(days=1), "never": None}
 _FEWEST, _MOST = 4, 64
 _PEOPLE = "playlists"
 
@@ -33,6 +37,13 @@ class Plan:
     specs: tuple[StreamSpec, ...]
     asked: Window
     incremental: bool
+    sweep: timedelta | None = timedelta(0)
+
+    def sweeps(self, swept: datetime | None, now: datetime) -> bool:
+        """Return True if this run is to list the whole account, which was last listed as a whole at ``swept``."""
+        if not self.asked.unbounded or self.sweep is None:
+            return False
+        return swept is None or now - swept >= self.sweep
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -53,12 +64,26 @@ class Plan:
 
 
 def plan(
-    streams: str | Iterable[str] | None, since: datetime | None, until: datetime | None, *, incremental: bool
+    streams: str | Iterable[str] | None,
+    since: datetime | None,
+    until: datetime | None,
+    *,
+    incremental: bool,
+    sweep: Sweep = "always",
 ) -> Plan:
     """Check what an export is asked for. Raises `InvalidArgument`."""
     build_period(since, until)
     window = Window(*(time and time.astimezone(UTC).replace(microsecond=0) for time in (since, until)))
-    return Plan(specs=select(streams), asked=window, incremental=incremental)
+    return Plan(specs=select(streams), asked=window, incremental=incremental, sweep=_interval(sweep))
+
+
+def _interval(sweep: Sweep) -> timedelta | None:
+    """Return the least time between two sweeps, None for none at all."""
+    if isinstance(sweep, timedelta) and sweep >= timedelta(0):
+        return sweep
+    if not isinstance(sweep, str) or sweep not in _INTERVALS:
+        raise InvalidArgument(f"sweep must be {', '.join(map(repr, _INTERVALS))} or a timedelta, not {sweep!r}")
+    return _INTERVALS[sweep]
 
 
 def workers(concurrency: int | None, limits: Mapping[Label, LimitState]) -> int:
@@ -93,4 +118,9 @@ def _simple(calls: Calls, stream: str) -> Simple:
     (operation,) = STREAMS[stream].lists
     if stream == "indicators":
         return Simple(calls, stream, operation, lambda zra: Indicators(zra).list())
-    return Simple(calls, stream, operation, lambda zra: Meetings(zra).list())
+    return Simple(
+        calls,
+        stream,
+        operation,
+        begin_period=lambda zra, since, until: Meetings(zra).list(from_=since, to=until),
+    )

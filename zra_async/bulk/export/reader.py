@@ -112,7 +112,8 @@ class Harvest:
                 if vain > _VAIN_RESTARTS:
                     raise
                 continue
-            self._tally.found(source.kind, await self._ledger.end_list(source.kind, complete=source.complete))
+            missing = await self._ledger.end_list(source.kind, complete=source.complete, unproven=source.unproven)
+            self._tally.found(source.kind, missing)
             return
 
     async def _offer(self, source: Source, page: Sequence[Listed]) -> None:

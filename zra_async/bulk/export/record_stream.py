@@ -187,7 +187,8 @@ class RecordStream:
 
             sources = stages(self._plan, measure.calls, ledger, self._plan.asked, None)
             await harvest(sources, self._plan.streams, ledger, deliver, self._tally, workers=self._workers, held=_AHEAD)
-            covered = extended(None, self._plan.asked, run.begun, await ledger.latest())
+            proven = not await ledger.unproven(["conversation"])
+            covered = extended(None, self._plan.asked, run.begun, await ledger.latest()) if proven else None
             self.report = await measure.report(
                 ledger, run, self._plan, folder=None, records=self._records, covered=covered
             )

@@ -14,7 +14,9 @@ import msgspec
 
 from zra_async.bulk.export.folder.layout import UNITS
 from zra_async.bulk.export.folder.parquet import to_parquet
+from zra_async.bulk.export.plan import Sweep
 from zra_async.bulk.export.streams import STREAMS, StreamSpec, select
+from zra_async.cli.arguments.intervals import Interval
 from zra_async.cli.arguments.ledgers import adopt_option
 from zra_async.cli.arguments.paths import Place
 from zra_async.cli.arguments.values import instant
@@ -52,6 +54,14 @@ def _period(since: str | None, until: str | None) -> _Period:
 @click.option("--full", is_flag=True, help="Read everything anew, not only what came since the last run.")
 @click.option("--concurrency", type=click.IntRange(1), metavar="N", help="Units at once; by default what rates allow.")
 @click.option("--parquet", is_flag=True, help="Also as Parquet, in the folder parquet (needs the extra parquet).")
+@click.option(
+    "--sweep",
+    type=Interval("always", "daily", "never"),
+    metavar="WHEN",
+    default="always",
+    show_default=True,
+    help="List all conversations to find changed and deleted ones: always, daily, never, or every 12h or 7d.",
+)
 @adopt_option
 @progress_options
 async def command(
@@ -60,6 +70,7 @@ async def command(
     streams: str | None,
     everything: bool,
     full: bool,
+    sweep: Sweep,
     adopt: bool,
     parquet: bool,
     every: float,
@@ -94,6 +105,7 @@ async def command(
                 to,
                 streams=wanted,
                 incremental=not full,
+                sweep=sweep,
                 adopt=adopt,
                 concurrency=concurrency,
                 on_event=board.observe,
@@ -108,10 +120,12 @@ async def command(
 def tell(report: ExportReport) -> None:
     """Say what is missing, on stderr."""
     for failure in report.failures[:_SHOWN]:
-        say(f"{failure.kind} {failure.id}: {failure.reason}")
-    if report.partial:
+        say(str(failure))
+    if report.failed:
         where = f"{report.folder / 'failed.jsonl'} has them all; " if report.folder else ""
         say(f"{count(report.failed, 'unit')} could not be read: {where}the same command tries them again")
+    for period in report.unproven[:_SHOWN]:
+        say(f"not proven to be complete: {period}; the next run asks for it again")
     waiting = sum(counts.in_processing for counts in report.units.values())
     if waiting:
         say(f"{count(waiting, 'conversation')} still in processing: the next run brings them")

@@ -45,6 +45,8 @@ async def list_conversations(call: Call) -> Answer:
 
 def bounds(call: Call, since: int | None, until: int | None) -> dict[str, str]:
     """Tell the period a list covers: what was asked for, or the account's whole history."""
+    if not call.account.options.echo_period:
+        return {}
     begin = call.account.world.population.history.begin
     now = call.account.clock.time()
     return {

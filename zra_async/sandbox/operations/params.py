@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from zra_async.sandbox.generated.conversation import Conversation
     from zra_async.sandbox.operations.route import Call
 
+_DAY = 86_400
 T = TypeVar("T")
 
 
@@ -45,6 +46,21 @@ def period(call: Call) -> tuple[int | None, int | None]:
     since, until = bounds
     if since is not None and until is not None and since > until:
         raise ApiError(400, 1001, "The from or to time is invalid.")
+    return _narrowed(call, since, until)
+
+
+def _narrowed(call: Call, since: int | None, until: int | None) -> tuple[int | None, int | None]:
+    """Apply the options for services that cover less than what was asked for."""
+    options = call.account.options
+    end = int(call.account.clock.time()) if until is None else until
+    if since is None and options.default_period is not None:
+        since, until = end - options.default_period * _DAY, end
+    if options.longest_period is not None:
+        earliest = end - options.longest_period * _DAY
+        if since is None or since < earliest:
+            if options.refuse_longer:
+                raise ApiError(400, 1001, "The from or to time is invalid.")
+            since, until = earliest, end
     return since, until
 
 

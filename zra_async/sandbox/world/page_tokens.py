@@ -71,9 +71,10 @@ class Window:
 class PageTokens:
     """Reads ``page_size`` and ``next_page_token`` of a call and writes the token of the page after it."""
 
-    def __init__(self, clock: Clock, secret: bytes) -> None:
+    def __init__(self, clock: Clock, secret: bytes, largest: int | None = None) -> None:
         self._clock = clock
         self._secret = secret
+        self._largest = largest  # items on a page, whatever is asked for
 
     def window(self, call: Listing) -> Window:
         """Check the paging parameters of ``call``: 400/300 for a bad size, a foreign or an expired token."""
@@ -83,7 +84,8 @@ class PageTokens:
         if not well_formed or not smallest <= int(text) <= largest:
             raise ApiError(400, 300, f"The page_size must be between {smallest} and {largest}.")
         token = call.query.get("next_page_token", "")
-        return Window(int(text), self._position(call, token) if token else 0)
+        size = int(text) if self._largest is None else min(int(text), self._largest)
+        return Window(size, self._position(call, token) if token else 0)
 
     def token(self, call: Listing, position: int, *, more: bool) -> str:
         """The token that continues ``call`` at ``position``, or an empty text when there is no ``more``."""

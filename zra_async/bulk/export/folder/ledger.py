@@ -13,9 +13,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+import msgspec
+
 from zra_async.bulk.database import Database
 from zra_async.bulk.export.units import Listed, Outcome, Waiting
-from zra_async.results.exports import Failure, UnitCounts, UnitKind
+from zra_async.errors import LedgerError
+from zra_async.results.exports import Failure, UnitCounts, UnitKind, UnprovenPeriod
 
 KIND = 0x5A524145  #: "ZRAE"
 SCHEMA = (
@@ -38,6 +41,10 @@ SCHEMA = (
         records INTEGER NOT NULL, sha256 TEXT, PRIMARY KEY (stream, number)) WITHOUT ROWID
     """,
 )
+
+_SET = "INSERT INTO setting VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
+_UNPROVEN = "unproven {}"  #: the setting with the unproven periods of a kind
+_decode_periods = msgspec.json.Decoder(tuple[UnprovenPeriod, ...]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +92,7 @@ class Ledger:
 
     async def set(self, name: str, value: str) -> None:
         """Write a setting of the folder."""
-        statement = "INSERT INTO setting VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
-        await self.database.run(lambda c: c.execute(statement, (name, value)))
+        await self.database.run(lambda c: c.execute(_SET, (name, value)))
 
     async def read_again(self) -> None:
         """Let every unit count as changed."""
@@ -106,13 +112,24 @@ class Ledger:
         statement = "SELECT 1 FROM listing WHERE run = ? AND kind = ?"
         return await self.database.run(lambda c: _value(c, statement, self.run, kind)) is not None
 
-    async def end_list(self, kind: UnitKind, *, complete: bool) -> int:
-        """Note that a list was read to its end.
+    async def end_list(self, kind: UnitKind, *, complete: bool, unproven: Sequence[UnprovenPeriod] = ()) -> int:
+        """Note that a list was read to its end, and which periods it did not prove to be complete.
 
         A ``complete`` one showed all there is: what it did not show is to be read once more, which tells whether it is
         gone. Returns how many units those are.
         """
-        return await self.database.run(lambda c: _end_list(c, self.run, kind, complete))
+        noted = msgspec.json.encode(unproven).decode()
+        return await self.database.run(lambda c: _end_list(c, self.run, kind, complete, noted))
+
+    async def unproven(self, kinds: Iterable[UnitKind]) -> tuple[UnprovenPeriod, ...]:
+        """Return the periods whose lists were not proven to be complete when they were last read."""
+        texts = [await self.setting(_UNPROVEN.format(kind)) for kind in kinds]
+        try:
+            return tuple(period for text in texts if text for period in _decode_periods(text))
+        except msgspec.MsgspecError as problem:
+            raise LedgerError(
+                f"the ledger {self.database.path} holds what does not belong there: {problem}"
+            ) from problem
 
     async def latest(self) -> datetime | None:
         """When the last of the units that this run has listed was processed, by the service's clock."""
@@ -227,8 +244,9 @@ def _offer(
     return added
 
 
-def _end_list(connection: sqlite3.Connection, run: int, kind: UnitKind, complete: bool) -> int:
+def _end_list(connection: sqlite3.Connection, run: int, kind: UnitKind, complete: bool, unproven: str) -> int:
     connection.execute("INSERT OR IGNORE INTO listing VALUES (?, ?)", (run, kind))
+    connection.execute(_SET, (_UNPROVEN.format(kind), unproven))
     if not complete:
         return 0
     return connection.execute(

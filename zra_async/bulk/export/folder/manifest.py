@@ -41,6 +41,7 @@ def write(
         "run": report.run,
         "finished": finished,
         "partial": report.partial,
+        "unproven": report.unproven,
         "watermark": covered.until if covered else None,
         "covers_from": covered.since if covered else None,
         "dropped_fields": dict(report.dropped_fields),

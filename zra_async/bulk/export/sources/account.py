@@ -6,6 +6,8 @@ import hashlib
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, suppress
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
 
 import msgspec
@@ -20,12 +22,13 @@ from zra_async.api.teams.models import Team
 from zra_async.bulk.caller import BulkCaller
 from zra_async.bulk.export.folder.ledger import Ledger
 from zra_async.bulk.export.rows import account as account_rows
+from zra_async.bulk.export.sources.periods import FLOOR, HORIZON, PeriodWalk
 from zra_async.bulk.export.streams import STREAMS
 from zra_async.bulk.export.units import Listed, Waiting, id_of
 from zra_async.core.limits import Lane
 from zra_async.core.operation import Label, ListOperation, Operation
 from zra_async.core.pages import Page, Pages
-from zra_async.results.exports import UnitKind
+from zra_async.results.exports import UnitKind, UnprovenPeriod
 
 T = TypeVar("T")
 #: a list inside a unit whose page token expires is begun anew so many times
@@ -70,8 +73,16 @@ class Source(Protocol):
     kind: UnitKind
     #: whether units are read although their version has not changed, since it does not tell
     unchanged_too: bool
-    #: whether the list shows all there is, so that what it does not show is gone
-    complete: bool
+
+    @property
+    def complete(self) -> bool:
+        """True if the list has shown all there is, so that what it did not show is gone."""
+        ...
+
+    @property
+    def unproven(self) -> Sequence[UnprovenPeriod]:
+        """The periods of the last listing that the service did not prove to be complete."""
+        ...
 
     def pages(self) -> AsyncGenerator[Sequence[Listed]]:
         """List the units, page by page; may be begun anew."""
@@ -103,6 +114,23 @@ class Calls:
             async for page in found:
                 self.counts[operation.label] += 1
                 yield page
+
+    async def walk(
+        self,
+        kind: UnitKind,
+        operation: Operation[Any],
+        begin: Callable[[datetime, datetime], Pages[Any]],
+        period: tuple[datetime | None, datetime | None],
+        ahead: timedelta,
+    ) -> PeriodWalk:
+        """Return the walk through a list over a period, by default from `FLOOR` to ``ahead`` of the service's time."""
+        now = (await self.zra.service_time()).replace(microsecond=0)  # a period travels in whole seconds
+        since, until = period[0] or min(FLOOR, now - HORIZON), period[1] or now + ahead
+
+        def listing(first: datetime, last: datetime) -> AsyncGenerator[Page[Any]]:
+            return self.pages(operation, begin(first, last))
+
+        return PeriodWalk(kind, listing, since, until, now)
 
     async def all(
         self,
@@ -137,33 +165,51 @@ def version_of(payload: bytes) -> str:
 
 
 class Simple:
-    """Units that are rows of a list and nothing more, such as indicators."""
+    """Units that are rows of a list and nothing more, such as indicators; some lists take a period."""
 
     unchanged_too = False
-    complete = True
 
     def __init__(
-        self, calls: Calls, stream: str, operation: Operation[Any], begin: Callable[[BulkCaller], Pages[Any]]
+        self,
+        calls: Calls,
+        stream: str,
+        operation: Operation[Any],
+        begin: Callable[[BulkCaller], Pages[Any]] | None = None,
+        begin_period: Callable[[BulkCaller, datetime, datetime], Pages[Any]] | None = None,
     ) -> None:
         spec = STREAMS[stream]
         self.kind: UnitKind = spec.unit
+        self.unproven: Sequence[UnprovenPeriod] = ()
         self._calls = calls
         self._stream = stream
         self._key = spec.key
         self._operation = operation
         self._begin = begin
+        self._begin_period = begin_period
         self._decoder = msgspec.json.Decoder(spec.row)
 
     async def pages(self) -> AsyncGenerator[Sequence[Listed]]:
         """List them."""
-        async for page in self._calls.pages(self._operation, self._begin(self._calls.zra)):
-            yield [self._listed(item) for item in page.items]
+        if self._begin is not None:
+            async for page in self._calls.pages(self._operation, self._begin(self._calls.zra)):
+                yield [self._listed(item) for item in page.items]
+        if (begin := self._begin_period) is not None:
+            listing = partial(begin, self._calls.zra)
+            walk = await self._calls.walk(self.kind, self._operation, listing, (None, None), HORIZON)
+            async for page in walk.pages():
+                yield [self._listed(item) for item in page.items]
+            self.unproven = walk.unproven
 
     async def read(self, unit: Waiting, run: int) -> Reading | None:
         """The list has told everything."""
         if not unit.payload:
             raise Gone
         return Reading({self._stream: [msgspec.structs.replace(self._decoder.decode(unit.payload), run=run)]})
+
+    @property
+    def complete(self) -> bool:
+        """True if the list has shown all there is."""
+        return not self.unproven
 
     def _listed(self, item: msgspec.Struct) -> Listed:
         payload = _encode(item)
@@ -174,9 +220,9 @@ class Deals:
     """The deals."""
 
     kind: UnitKind = "deal"
-    complete = True
 
     def __init__(self, calls: Calls, streams: Collection[str], *, unchanged_too: bool) -> None:
+        self.unproven: Sequence[UnprovenPeriod] = ()
         self.unchanged_too = unchanged_too
         self._calls = calls
         self._streams = streams
@@ -184,9 +230,19 @@ class Deals:
 
     async def pages(self) -> AsyncGenerator[Sequence[Listed]]:
         """List them."""
-        async for page in self._calls.pages(api_deals.LIST, api_deals.Deals(self._calls.zra).list()):
+        deals = api_deals.Deals(self._calls.zra)
+        walk = await self._calls.walk(
+            self.kind, api_deals.LIST, lambda begin, end: deals.list(from_=begin, to=end), (None, None), HORIZON
+        )
+        async for page in walk.pages():
             payloads = [(deal.deal_id, _encode(deal)) for deal in page.items]
             yield [Listed(deal_id, version_of(payload), payload) for deal_id, payload in payloads]
+        self.unproven = walk.unproven
+
+    @property
+    def complete(self) -> bool:
+        """True if the list has shown all there is."""
+        return not self.unproven
 
     async def read(self, unit: Waiting, run: int) -> Reading | None:
         """Read the detail of a deal, and its activities if they are wanted."""
@@ -223,6 +279,7 @@ class Teams:
     kind: UnitKind = "team"
     unchanged_too = True
     complete = True
+    unproven = ()
 
     def __init__(self, calls: Calls, streams: Collection[str]) -> None:
         self._calls = calls
@@ -278,6 +335,7 @@ class Users:
     kind: UnitKind = "user"
     unchanged_too = True
     complete = False
+    unproven = ()
 
     def __init__(self, calls: Calls, ledger: Ledger) -> None:
         self._calls = calls

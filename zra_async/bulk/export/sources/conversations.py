@@ -13,14 +13,15 @@ from zra_async.api.conversations import comments, content
 from zra_async.api.conversations import operations as api
 from zra_async.api.conversations.content_models import ContentAnalysis
 from zra_async.api.conversations.merge import merge_analysis, merge_speakers
-from zra_async.api.conversations.models import Conversation, ConversationDetail
+from zra_async.api.conversations.models import Conversation, ConversationDetail, PeriodType
 from zra_async.bulk.export.rows import conversations as rows
 from zra_async.bulk.export.sources.account import Calls, Gone, NotReady, Reading, confirm_gone, means_gone, version_of
+from zra_async.bulk.export.sources.periods import AHEAD
 from zra_async.bulk.export.streams import STREAMS
 from zra_async.bulk.export.units import Listed, Waiting
 from zra_async.bulk.export.windows import Window
 from zra_async.osfiles.threads import to_thread
-from zra_async.results.exports import UnitKind
+from zra_async.results.exports import UnitKind, UnprovenPeriod
 
 #: how the service refuses what is not analysed yet
 _IN_PROCESSING = 5004
@@ -47,7 +48,7 @@ class Conversations:
         recordings: Path | None = None,
     ) -> None:
         self.unchanged_too = unchanged_too
-        self.complete: bool = window.unbounded
+        self.unproven: Sequence[UnprovenPeriod] = ()
         self._calls = calls
         self._window = window
         self._recordings = recordings
@@ -59,12 +60,24 @@ class Conversations:
 
     async def pages(self) -> AsyncGenerator[Sequence[Listed]]:
         """List them."""
-        begin, end = self._window.since, self._window.until
-        pages = self._calls.zra.conversations.list(
-            period_type=None if self._window.unbounded else "iqProcessedTime", from_=begin, to=end
+        conversations = self._calls.zra.conversations
+        # by their start the list also shows those that are not processed yet
+        by: PeriodType = "meetingStartTime" if self._window.unbounded else "iqProcessedTime"
+        walk = await self._calls.walk(
+            self.kind,
+            api.LIST,
+            lambda begin, end: conversations.list(period_type=by, from_=begin, to=end),
+            (self._window.since, self._window.until),
+            AHEAD,
         )
-        async for page in self._calls.pages(api.LIST, pages):
+        async for page in walk.pages():
             yield [_listed(conversation) for conversation in page.items]
+        self.unproven = walk.unproven
+
+    @property
+    def complete(self) -> bool:
+        """True if the list has shown all there is."""
+        return self._window.unbounded and not self.unproven
 
     async def read(self, unit: Waiting, run: int) -> Reading | None:
         """Read one conversation with all that is wanted of it."""
@@ -148,4 +161,4 @@ def _listed(conversation: Conversation) -> Listed:
     processed = conversation.iq_processed_time
     at = processed.astimezone(UTC).isoformat() if processed else ""
     processing = bool(conversation.processing_analysis)
-    return Listed(conversation.conversation_id, at or version_of(payload), payload, processing, at)
+    return Listed(conversation.conversation_id, version_of(payload), payload, processing, at)
