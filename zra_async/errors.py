@@ -64,7 +64,7 @@ LimitKind = Literal["per_second", "per_minute", "daily", "concurrent", "unknown"
 
 
 def _printable(text: str) -> str:
-    """What the service wrote, on one line and without anything that forges lines of a log or drives a terminal."""
+    """Return the service's text on one line, without anything that forges log lines or drives a terminal."""
     return text if text.isprintable() else "".join(c if c.isprintable() else " " if c.isspace() else "�" for c in text)
 
 

@@ -1,4 +1,4 @@
-"""What is behind a client: its pools, its limits, its authentication, and the tasks that it started."""
+"""The session behind a client: its pools, limits, authentication, and the tasks that it started."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PATIENCE = 10.0  #: seconds for the question what time it is
 
 
 class Session:
-    """What all views of one client share: pools, limits, authentication, and the tasks that it started."""
+    """The state that all views of one client share: pools, limits, authentication, and started tasks."""
 
     def __init__(self, auth: Auth, config: ClientConfig) -> None:
         self.config = config

@@ -1,4 +1,4 @@
-"""How often something is asked that takes its time: soon at first, then less and less often, and not for ever."""
+"""Polling intervals: short at first, then longer, up to a limit."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Polling:
             raise errors.InvalidArgument("polling needs 0 < first ≤ longest, factor ≥ 1 and limit > 0, in seconds")
 
     def delay(self, asked: int) -> float:
-        """How long to wait after having asked ``asked`` times."""
+        """Return the seconds to wait after ``asked`` requests."""
         # beyond a hundred the power only grows past what a float holds
         return min(self.longest, self.first * self.factor ** min(asked, 100))
 
     def waited(self, asked: int) -> float:
-        """How long the waits before the next question are together."""
+        """Return the total of the waits before the next request, in seconds."""
         return sum(self.delay(earlier) for earlier in range(asked))
 
     def delays(self) -> Iterator[float]:

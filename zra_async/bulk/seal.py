@@ -32,7 +32,7 @@ _BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Mark(msgspec.Struct, frozen=True, kw_only=True):
-    """What a seal says: the id of its ledger and how many commits that has had.
+    """The content of a seal: the id of its ledger and the number of its commits.
 
     `synced` of the `commits` are on the disk for sure. The others may be lost when the machine loses its power, which
     is known by the number of its `boot`.

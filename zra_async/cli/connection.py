@@ -1,4 +1,4 @@
-"""What a command talks to: the account of the environment, or one that it serves itself."""
+"""The account that a command uses: that of the environment, or one that it serves itself."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ async def opened(connection: Connection, observer: Observer = silent) -> AsyncGe
 
 @contextmanager
 def memory(connection: Connection, given: Path | None, default: Path) -> Generator[Path]:
-    """Where a command remembers what is done: ``given``, or ``default``.
+    """Yield the path of a command's ledger or journal: ``given``, or ``default``.
 
     What was done on an embedded account is gone with it. Its memory goes as well, or the next run on a real account
     would take everything for done.

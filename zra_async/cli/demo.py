@@ -25,7 +25,7 @@ RECORDINGS = (("quarterly-review", 160_000_000), ("discovery-call", 24_000_000),
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """What the demo did; times are in seconds."""
+    """The results of the demo; times are in seconds."""
 
     recordings: int
     size: int

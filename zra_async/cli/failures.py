@@ -31,7 +31,7 @@ class GivenUp(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What to tell: the exit code, one line, and what to do about it ("" where the line says so itself).
+    """A failure to report: the exit code, one line, and advice ("" if the line says it itself).
 
     `passing` says that the same command may succeed later.
     """

@@ -30,7 +30,7 @@ from zra_async.core.events import Observer, log_event
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
-    """What a command is given besides its own options. `again` is the command line as it was typed."""
+    """The context of a command besides its own options. `again` is the command line as it was typed."""
 
     connection: Connection
     output: Output
@@ -41,7 +41,7 @@ class Frame:
 
     @property
     def observer(self) -> Observer:
-        """Who is told the library's events: the log with ``--debug``, nobody without."""
+        """The observer of the library's events: the log with ``--debug``, nobody without."""
         return log_event if self.debug else silent
 
     def open(self) -> AbstractAsyncContextManager[ZRAClient]:

@@ -1,1 +1,1 @@
-"""How one call travels; knows no resource."""
+"""The path of one call; knows no resource."""

@@ -33,7 +33,7 @@ class Address:
         return f"{self.url.scheme}://{self.host}"
 
     def join(self, location: str) -> Address:
-        """Where a ``location`` leads from here. Raises ValueError."""
+        """Return the target of a ``location`` relative to this address. Raises ValueError."""
         return Address(self.url.join(URL(location, encoded=True)).with_fragment(None))
 
     def __repr__(self) -> str:
@@ -57,12 +57,12 @@ def checked_url(name: str, url: str) -> str:
 
 
 def is_plain_host(host: str) -> bool:
-    """Whether every program agrees on what this host is."""
+    """Return True if every program reads this host in the same way."""
     return _HOST.fullmatch(host) is not None
 
 
 def is_loopback(host: str) -> bool:
-    """Whether ``host`` is this machine."""
+    """Return True if ``host`` is this machine."""
     try:
         return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

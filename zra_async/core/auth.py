@@ -34,7 +34,7 @@ _RENEWALS: set[asyncio.Task[Any]] = set()
 
 
 class TokenAnswer(msgspec.Struct, frozen=True):
-    """What the token endpoint grants."""
+    """The answer of the token endpoint."""
 
     access_token: str
     expires_in: float | None = None
@@ -44,7 +44,7 @@ class TokenAnswer(msgspec.Struct, frozen=True):
 
     @property
     def lifetime(self) -> float:
-        """How long it is good for, in seconds."""
+        """The lifetime in seconds."""
         return 3600.0 if self.expires_in is None else self.expires_in
 
     def __repr__(self) -> str:
@@ -63,7 +63,7 @@ Spawn = Callable[[Coroutine[Any, Any, Any]], "asyncio.Task[Any]"]
 
 
 class AuthContext(msgspec.Struct, frozen=True):
-    """What a client lends its authentication while `is_open`: ways to post forms, start tasks, and tell events."""
+    """The tools that a client lends its authentication while `is_open`: post forms, start tasks, report events."""
 
     post_form: PostForm
     spawn: Spawn
@@ -74,7 +74,7 @@ class AuthContext(msgspec.Struct, frozen=True):
 
 
 class Auth(Protocol):
-    """Where a client's Authorization header comes from."""
+    """The source of a client's Authorization header."""
 
     api_url: str  #: the account's own API host as the token answer named it, "" before or without one
 
@@ -373,7 +373,7 @@ def _token_answer(body: bytes) -> TokenAnswer:
 
 
 def _is_credential(text: str) -> bool:
-    """Whether this can be sent in a header and stored in a file as one line."""
+    """Return True if this can be sent in a header and stored in a file as one line."""
     return text.isascii() and text.isprintable()
 
 

@@ -19,7 +19,7 @@ _LATEST = datetime.max.replace(tzinfo=UTC)
 
 
 class ServiceClock:
-    """What time it is for the service.
+    """The service's clock.
 
     Each answer bounds the difference between the service's time and the monotonic clock: the header was written after
     the request was sent and before the answer was received. The bounds of several answers are intersected. Bounds that
@@ -41,12 +41,12 @@ class ServiceClock:
 
     @property
     def known(self) -> bool:
-        """Whether an answer has told the service's time."""
+        """True if an answer has told the service's time."""
         return self._earliest is not None
 
     @property
     def uncertainty(self) -> float:
-        """How far `now` may be behind the service's time, in seconds; infinite before the first answer."""
+        """The greatest lag of `now` behind the service's time, in seconds; infinite before the first answer."""
         return float("inf") if self._earliest is None else self._latest - self._earliest
 
     def observe(self, headers: Mapping[str, str], sent: float, received: float) -> None:

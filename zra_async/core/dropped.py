@@ -23,7 +23,7 @@ class DroppedFields:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """How many fields of the answers of each operation could not be read."""
+        """The number of fields of answers that could not be read, by operation."""
         return MappingProxyType(dict(self._counts))
 
     def add(self, operation: str, count: int) -> None:

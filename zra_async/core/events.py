@@ -1,4 +1,4 @@
-"""What an observer is told: frozen events without headers, bodies, queries or tokens."""
+"""The events of an observer: frozen, and without headers, bodies, queries or tokens."""
 
 from __future__ import annotations
 

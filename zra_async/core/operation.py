@@ -1,4 +1,4 @@
-"""What an operation of the API is, as data: one frozen row per endpoint."""
+"""The operations of the API as data: one frozen row per endpoint."""
 
 from __future__ import annotations
 

@@ -80,7 +80,7 @@ class Pages(Generic[T]):
 
     @property
     def cursor(self) -> str | None:
-        """Where to resume: the token of the first page with unread items, "" at the start, None after the end.
+        """The position to resume from: the token of the first page with unread items, "" at the start, None at the end.
 
         Give it as ``cursor=`` to the same call with the same arguments; it is good for 15 minutes.
         """

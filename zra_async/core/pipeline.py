@@ -39,7 +39,7 @@ class CallOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Progress(msgspec.Struct):
-    """What one call has been through. Times are those of the event loop."""
+    """The progress of one call. Times are those of the event loop."""
 
     clock: Callable[[], float]
     started: float
@@ -60,7 +60,7 @@ def _running_clock() -> Callable[[], float]:
 
 
 class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
-    """What every call of a client goes through."""
+    """The hops of every call of a client."""
 
     transport: Transport
     limits: RateLimiter
@@ -229,5 +229,5 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _concerns_all(error: errors.CallError) -> bool:
-    """Whether a whole label is refused, and not one call or one resource."""
+    """Return True if a whole label is refused, and not one call or one resource."""
     return isinstance(error, errors.RateLimited) and error.kind != "concurrent"

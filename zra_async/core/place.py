@@ -1,4 +1,4 @@
-"""Where an object may be used: in the event loop that it was opened in, and in no forked process."""
+"""The place where an object may be used: the event loop that it was opened in, and no forked process."""
 
 from __future__ import annotations
 

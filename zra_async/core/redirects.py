@@ -111,7 +111,7 @@ def _address(here: Address, location: str) -> Address | None:
 
 
 def is_trusted(target: URL, here: URL, trusted: Sequence[str]) -> bool:
-    """Whether the Authorization header may go to ``target``.
+    """Return True if the Authorization header may go to ``target``.
 
     Yes for https to one of the ``trusted`` domains or below it, for the very origin that sent the redirect, and from
     one loopback address to another, which is how the sandbox stands for several hosts.

@@ -1,4 +1,4 @@
-"""When a failed attempt is repeated, and after how long: pure decisions on values.
+"""Retry decisions: whether and when a failed attempt is repeated, as pure functions.
 
 An answer that means "not processed, try again" is followed by another attempt, also for an unsafe write. An answer that
 leaves open whether the request was processed is followed by another attempt if the operation is retry-safe; otherwise
@@ -98,7 +98,7 @@ def _instant(text: str, now: datetime) -> datetime:
 
 
 class Attempts(msgspec.Struct, frozen=True):
-    """What one call has been through so far."""
+    """The failed attempts of one call."""
 
     rate: int = 0
     server: int = 0
@@ -107,7 +107,7 @@ class Attempts(msgspec.Struct, frozen=True):
 
     @property
     def total(self) -> int:
-        """How many attempts have failed."""
+        """The number of failed attempts."""
         return self.rate + self.server + self.transport
 
     def after(self, cause: Cause, *, ambiguous: bool) -> Attempts:
@@ -131,7 +131,7 @@ class Stop(msgspec.Struct, frozen=True):
 
 
 class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """How often and how patiently a call is repeated.
+    """The policy by which calls are retried.
 
     Every cause has a budget of its own: `rate` repeats after a 429, `server` after another answer that may be
     repeated, `transport` after a broken or refused connection. The n-th delay of a cause is drawn between 0 and

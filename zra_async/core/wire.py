@@ -75,7 +75,7 @@ class Reply(msgspec.Struct, frozen=True):
 
     @property
     def tracking_id(self) -> str:
-        """What Zoom's support asks for, "" where there is none; an overlong one is something else, such as a token."""
+        """The id that Zoom's support asks for, "" without one; an overlong one is something else, such as a token."""
         given = self.headers.get("x-zm-trackingid", "")
         return given if len(given) <= _LONGEST_TRACKING_ID else ""
 
@@ -223,7 +223,7 @@ def _quoted_again(text: str) -> str:
 
 
 def _plain(value: object) -> str:
-    """What msgspec does not know by itself: a text of a kind of its own, such as a `Secret`."""
+    """Encode what msgspec does not know: a subclass of str, such as a `Secret`."""
     if isinstance(value, str):
         return str(value)
     if hasattr(value, "read") or hasattr(value, "write"):
@@ -277,7 +277,7 @@ def _quoted_id(name: str, value: str) -> str:
 
 
 def _leads_away(value: str) -> bool:
-    """Whether a path with this value in it could lead elsewhere when it is decoded once more than it was encoded."""
+    """Return True if a path with this value could lead elsewhere when decoded once more than it was encoded."""
     if "." not in value and "%" not in value:
         return False
     steps = unquote(unquote(value)).replace("\\", "/").split("/")
@@ -387,7 +387,7 @@ _ERROR_OF_STATUS: dict[int, type[errors.APIError]] = {
 
 
 def limit_kind(operation: Operation[Any], headers: Mapping[str, str], message: str) -> errors.LimitKind:
-    """Which limit a 429 speaks of: its header first, then its words."""
+    """Return the kind of limit that a 429 names: by its header first, then by its words."""
     header = headers.get("X-RateLimit-Type", "").casefold()
     words = message.casefold()
     if "daily" in header or ("daily" in words and not header):

@@ -16,7 +16,7 @@ _MISDIRECTED = 421
 
 
 class Sender(Protocol):
-    """What is needed of a client's session."""
+    """The part of a client's session that file transfers use."""
 
     def send(self, request: wire.Request, options: CallOptions, *, base: str = "") -> Awaitable[wire.Reply]:
         """Make one call, to ``base`` in place of the configured host."""
@@ -74,7 +74,7 @@ class FileCaller:
 
 
 def _elsewhere(problem: errors.CallError) -> bool:
-    """Whether the learnt host, and not the service, refused: the public host may know a better one."""
+    """Return True if the learnt host refused, and not the service: the public host may know a better one."""
     if isinstance(problem, errors.TransportError):
         return True  # one that must not be repeated arrives as AmbiguousWrite
     if isinstance(problem, errors.NotFound):

@@ -153,7 +153,7 @@ async def _checked(content: Source, wanted: Wanted) -> tuple[str, ...]:
 
 
 async def loaded(log: JournalFile | None) -> UploadState | None:
-    """What a journal holds, None without one."""
+    """Return the state in a journal, None without one."""
     return None if log is None else await to_thread(log.load)
 
 

@@ -34,7 +34,7 @@ class DownloadedRecording:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a recording goes: a folder, in which it gets a safe form of its own name, or exactly this path."""
+    """The target of a download: a folder, in which it gets a safe form of its own name, or exactly this path."""
 
     folder: Path
     name: str  #: "" stands for the recording's own
@@ -150,7 +150,7 @@ def _is_shared(file: io.FileIO) -> bool:
 
 
 def _reusable(fd: int, about: About) -> int:
-    """How many bytes of an earlier run are there; the file is positioned behind them."""
+    """Return the number of reusable bytes of an earlier run; the file is positioned behind them."""
     size = os.fstat(fd).st_size
     if not about.identity or about.size is None or size > about.size:
         os.ftruncate(fd, 0)

@@ -33,7 +33,7 @@ Uploadable = (
 
 
 def name_of(given: Uploadable) -> str:
-    """What a source is called by itself, "" where it has no name."""
+    """Return the name of a source, "" if it has none."""
     if isinstance(given, (str, os.PathLike)):
         return PurePath(os.fsdecode(given)).name
     name: object = getattr(given, "name", "")

@@ -1,4 +1,4 @@
-"""How far an upload in parts has come, and the file that remembers it.
+"""The journal of an upload in parts: the file that stores its progress.
 
 The journal holds no token. It does hold the upload context, with which anyone who also has a token of the account
 could add to the upload: it is readable by its owner only, and does not show in logs.

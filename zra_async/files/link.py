@@ -32,7 +32,7 @@ class Final(Exception):
 
 
 class Fetcher(Protocol):
-    """What is needed of a client's session."""
+    """The part of a client's session that file transfers use."""
 
     async def fetch(self, name: str, link: str, headers: Mapping[str, str]) -> StreamedResponse:
         """Ask for what a link points to."""
@@ -68,7 +68,7 @@ class Link:
 
     @property
     def file_name(self) -> str:
-        """What the link itself calls the file, "" where it does not tell."""
+        """The file name in the link itself, "" if there is none."""
         return parse_qs(self._link.partition("?")[2]).get("filename", [""])[-1]
 
     async def open(self, headers: Mapping[str, str]) -> StreamedResponse:
@@ -132,5 +132,5 @@ def _address(link: str) -> Address | None:
 
 
 def _is_page(headers: Mapping[str, str]) -> bool:
-    """Whether an answer is a page for people, which stands for "this link has expired" and is no recording."""
+    """Return True if an answer is a page for people: it means that the link has expired, and is no recording."""
     return headers.get("Content-Type", "").partition(";")[0].strip().lower() in {"text/html", "application/xhtml+xml"}

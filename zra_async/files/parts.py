@@ -39,7 +39,7 @@ FORGOTTEN = "the service no longer knew the upload"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Means:
-    """What one upload works with: its calls, its source, and what it shares with the other uploads of its client."""
+    """The context of one upload: its calls, its source, and what it shares with other uploads of its client."""
 
     raw: api.FileOperations
     source: Source
@@ -231,7 +231,7 @@ class PartsUpload:
 
 
 def looks_like_md5(etag: str) -> bool:
-    """Whether an etag may be the md5 of its part: some services give one, others 32 digits of something else."""
+    """Return True if an etag may be the md5 of its part; some services give 32 digits of something else."""
     return _MD5.fullmatch(etag.strip('"').lower()) is not None
 
 

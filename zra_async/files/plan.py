@@ -1,4 +1,4 @@
-"""How a file is cut into parts: a pure decision.
+"""The plan of an upload in parts: a pure decision.
 
 Two wishes pull against each other. The file host may count 2 000 requests a day, which asks for few, large parts; and
 a file travels faster, and loses less when a connection breaks, in several parts at once. The default: parts of about

@@ -1,4 +1,4 @@
-"""How far a transfer is, told to a plain callback."""
+"""The progress of a transfer, reported to a plain callback."""
 
 from __future__ import annotations
 

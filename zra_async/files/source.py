@@ -1,4 +1,4 @@
-"""Where the bytes of an upload come from, read at any place and any number of times."""
+"""The sources of an upload: bytes that can be read at any offset, any number of times."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Source(Protocol):
         ...
 
     def mtime_ns(self) -> int:
-        """When the file was changed last, 0 where that is not known."""
+        """Return the time of the last change in nanoseconds, 0 if unknown."""
         ...
 
     def close(self) -> None:
@@ -78,7 +78,7 @@ class FileSource:
         return filled
 
     def mtime_ns(self) -> int:
-        """When the file was changed last; 0 for a temporary copy."""
+        """Return the time of the last change in nanoseconds; 0 for a temporary copy."""
         return os.fstat(self._fd).st_mtime_ns if self._timed else 0
 
     def close(self) -> None:

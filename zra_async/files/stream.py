@@ -28,7 +28,7 @@ class Changed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What the service tells of a recording before its bytes. `size` is None where it does not tell."""
+    """The service's description of a recording. `size` is None if it is not known."""
 
     name: str
     size: int | None
@@ -43,11 +43,11 @@ class About:
 
     @property
     def validator(self) -> str:
-        """What makes a Range request safe: a strong etag, or a date."""
+        """The validator of a Range request: a strong etag, or a date."""
         return self.etag if self.etag and not self.etag.startswith("W/") else self.modified
 
     def contradicts(self, other: About) -> bool:
-        """Whether the other is certainly another recording, or another version of it."""
+        """Return True if the other is certainly another recording, or another version of it."""
         pairs = ((self.size, other.size), (self.etag, other.etag), (self.modified, other.modified))
         return any(a and b and a != b for a, b in pairs)
 
@@ -71,12 +71,12 @@ class RecordingStream:
 
     @property
     def name(self) -> str:
-        """What the service calls the recording, which need not be safe as the name of a file."""
+        """The service's name of the recording, which may be unsafe as the name of a file."""
         return self._about.name if self._about else ""
 
     @property
     def size(self) -> int | None:
-        """How many bytes it has, None where the service does not tell."""
+        """The number of bytes, None if the service does not tell."""
         return self._about.size if self._about else None
 
     async def start(self) -> About:
@@ -149,7 +149,7 @@ class RecordingStream:
         return response
 
     def _check(self, response: StreamedResponse) -> int:
-        """How many bytes at the beginning of this answer are known already."""
+        """Check an answer, and return the number of bytes at its beginning that are already known."""
         if response.status == _UNSATISFIABLE:
             if not self.position:
                 text = "a range was refused, and none was asked for"
@@ -195,7 +195,7 @@ class RecordingStream:
 
 
 def describe(status: int, headers: Mapping[str, str], fallback: str) -> tuple[int, About]:
-    """Where the bytes of an answer start, and what it tells of the whole recording."""
+    """Return the offset of an answer's bytes, and its description of the whole recording."""
     start, size = 0, _whole(headers.get("Content-Length", ""))
     if status == _PARTIAL:
         found = _RANGE.fullmatch(headers.get("Content-Range", "").strip())

@@ -1,4 +1,4 @@
-"""What an upload is asked to be, and what it gives."""
+"""The arguments and the result of an upload."""
 
 from __future__ import annotations
 
@@ -49,14 +49,14 @@ class UploadedRecording:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What is wrong with the attachments, which the service may ignore therefore."""
+        """The problems of the attachments, for which the service may ignore them."""
         attached = (self.transcript, self.metadata)
         return tuple(text for one in attached if one is not None for text in one.warnings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What an upload is to be, apart from its bytes; checked when it is made, before anything is sent."""
+    """The arguments of an upload, apart from its bytes; checked before anything is sent."""
 
     name: str
     main_file_id: str = ""
@@ -81,7 +81,7 @@ class Wanted:
             raise InvalidArgument("source_system can be told only for a file that goes in one request")
 
     def in_parts(self, size: int, limit: int) -> bool:
-        """Whether a file of ``size`` bytes goes in parts."""
+        """Return True if a file of ``size`` bytes is uploaded in parts."""
         if self.source_system is not None:
             if size >= MAX_SINGLE_BYTES:
                 raise InvalidArgument("source_system can be told only for a file below 2 GB")

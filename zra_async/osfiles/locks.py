@@ -43,7 +43,7 @@ class FileLock:
 
     @property
     def held(self) -> bool:
-        """Whether the lock file still has its name; a folder that was moved or replaced took the lock with it."""
+        """True if the lock file still has its name; a folder that was moved or replaced took the lock with it."""
         return is_still(self.path, self.fd)
 
     def release(self, *, remove: bool = True) -> None:

@@ -16,7 +16,7 @@ UnitKind = Literal["conversation", "deal", "team", "user", "indicator", "meeting
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitCounts:
-    """What became of the units of one kind in one run.
+    """The counts of the units of one kind in one run.
 
     `done` were read, of which `unchanged` had the content they had before and were not written again; `skipped` had
     not been processed anew since the last run and were not read; `deleted` were there once and are not any more;
@@ -87,7 +87,7 @@ class ExportReport:
 
     @property
     def failed(self) -> int:
-        """How many units failed."""
+        """The number of units that failed."""
         return sum(counts.failed for counts in self.units.values())
 
     @property

@@ -16,7 +16,7 @@ def plain(value: object) -> dict[str, Any]:
 
 
 def _known(value: Any) -> object:
-    """What msgspec does not know: a path, a text of a kind of its own, and a mapping that is no dict."""
+    """Encode what msgspec does not know: a path, a subclass of str, and a mapping that is no dict."""
     if isinstance(value, (str, os.PathLike)):
         return str(value)  # pyright: ignore[reportUnknownArgumentType]
     if hasattr(value, "keys"):

@@ -26,7 +26,7 @@ class Part:
 
 
 class Fingerprint(msgspec.Struct, frozen=True, kw_only=True):
-    """What tells one file from another: its size, its time (0 when it has none), and a hash of blocks all over it."""
+    """The identity of a file: its size, its time (0 if it has none), and a hash of blocks spread over it."""
 
     size: int
     mtime_ns: int
@@ -63,7 +63,7 @@ class UploadState(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def parts_total(self) -> int:
-        """How many parts there are."""
+        """The number of parts."""
         return -(-self.fingerprint.size // self.part_size)
 
     @property
@@ -74,14 +74,14 @@ class UploadState(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def sound(self) -> bool:
-        """Whether this can be the state of an upload."""
+        """True if this can be the state of an upload."""
         if not 0 < self.fingerprint.size <= LARGEST_FILE or self.part_size < 1 or self.parts_total > MOST_PARTS:
             return False
         numbers = {part.number for part in self.parts}
         return len(numbers) == len(self.parts) and numbers <= set(range(1, self.parts_total + 1))
 
     def expired(self, now: datetime) -> bool:
-        """Whether the service has forgotten this upload by ``now``, which is its own time."""
+        """Return True if the service has forgotten this upload by ``now``, a time of the service."""
         return now - self.created > LIFETIME
 
     def __repr__(self) -> str:

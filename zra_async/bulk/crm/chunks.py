@@ -41,7 +41,7 @@ class Chunk:
 
     @property
     def body(self) -> dict[str, list[msgspec.Raw]]:
-        """What is sent."""
+        """The request body."""
         return {"data": [msgspec.Raw(entry.data) for entry in self.entries]}
 
     def fingerprint(self) -> bytes:
@@ -81,7 +81,7 @@ class Cutter:
 
     @property
     def count(self) -> int:
-        """How many chunks there were."""
+        """The number of chunks."""
         return self._number
 
     def add(self, rows: Iterable[Row]) -> tuple[list[Chunk], list[Refusal]]:

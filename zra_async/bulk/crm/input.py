@@ -1,4 +1,4 @@
-"""Where the records of an import come from: an iterable, an async iterable, or a file."""
+"""The sources of an import's records: an iterable, an async iterable, or a file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MOST_STAGES = 100
 
 @dataclass(slots=True)
 class Survey:
-    """What a first look at an input found: how many rows it has, and the unregistered stages that its deals name."""
+    """The result of a first pass over an input: the number of rows, and the unregistered stages that its deals name."""
 
     rows: int = 0
     stages: dict[str, int] = field(default_factory=dict[str, int])

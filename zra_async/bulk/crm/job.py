@@ -33,7 +33,7 @@ _ABREAST = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportPlan:
-    """How records are imported; ``zra.crm.import_all`` explains it."""
+    """The settings of an import; ``zra.crm.import_all`` documents them."""
 
     chunk_records: int
     chunk_bytes: int
@@ -82,7 +82,7 @@ async def import_records(
 
 @dataclass(slots=True)
 class Run:
-    """What the kinds of one import share. `stages` are the registered ones.
+    """The state that the kinds of one import share. `stages` are the registered deal stages.
 
     `stopped`, a daily limit, and `failure`, an error of one of the iterators, end all kinds in good order: what is with
     the service is waited for.
@@ -196,7 +196,7 @@ class KindImport:
         self._tell()
 
     def _demand_stages(self, chunk: Chunk) -> None:
-        """What could not be looked through in advance is looked at here, before it is sent."""
+        """Check the stages of deals that could not be checked in advance, before they are sent."""
         missing: dict[str, int] = {}
         for entry in chunk.entries:
             if entry.stage and entry.stage not in self._run.stages:

@@ -86,7 +86,7 @@ def _from_cells(kind: Kind, cells: Mapping[str, str]) -> dict[str, Any]:
 
 @functools.cache
 def _readers_of(record: type[CrmRecord]) -> dict[str, Reader]:
-    """How the columns are read that are more than a text."""
+    """Return the readers of the columns that are not plain text."""
     kinds = {name: get_args(hint) for name, hint in get_type_hints(record).items()}
     readers = {name: reader for name, of in kinds.items() for kind, reader in _READERS.items() if kind in of}
     emails: dict[str, Reader] = {name: _email for name in kinds if name.endswith("_email")}

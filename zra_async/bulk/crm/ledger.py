@@ -1,4 +1,4 @@
-"""What an import remembers: each chunk, its task, and the records of it that failed.
+"""The ledger of an import: each chunk, its task, and its failed records.
 
 A ledger is about one import until that has ended; the next one begins anew. A chunk is known by its number and its
 content, so that a changed input is sent again from where it differs.
@@ -40,7 +40,7 @@ _SCHEMA = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a chunk ended: the places of the records that failed, with the reasons, and how many more are unexplained."""
+    """The result of a chunk: the positions of failed records, the reasons, and the number of unexplained failures."""
 
     failures: Sequence[tuple[int, str]] = ()
     unexplained: int = 0
@@ -48,7 +48,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What is known of a chunk from before: its task, and its outcome if it has ended."""
+    """The record of a chunk from an earlier run: its task, and its outcome if it has ended."""
 
     task_id: str = ""
     outcome: Outcome | None = None
@@ -58,7 +58,7 @@ class ImportLedger:
     """The memory of an import. This one is for an import without a ledger: it remembers nothing."""
 
     async def recall(self, chunk: Chunk) -> Memory:  # noqa: ARG002
-        """What is known of ``chunk``. Ask in the order of the chunks, before the first is sent."""
+        """Return the record of ``chunk``. Call it in the order of the chunks, before the first is sent."""
         return Memory()
 
     async def sent(self, chunk: Chunk, task_id: str) -> None:
@@ -89,7 +89,7 @@ class FileLedger(ImportLedger):
         self._database = database
 
     async def recall(self, chunk: Chunk) -> Memory:
-        """What is known of ``chunk``; where it is another one than it was, what comes after it is forgotten."""
+        """Return the record of ``chunk``; if its content has changed, forget this chunk and all later ones."""
         key = (chunk.kind.name, chunk.number)
 
         def work(connection: sqlite3.Connection) -> Memory:

@@ -1,4 +1,4 @@
-"""What became of an import: counts for each kind, and every record that failed."""
+"""The report of an import: counts for each kind, and every record that failed."""
 
 from __future__ import annotations
 
@@ -57,13 +57,13 @@ class KindReport:
 
     @property
     def pending(self) -> int:
-        """How many records were read and have no outcome, because the import ended before."""
+        """The number of records that were read and have no outcome, because the import ended early."""
         return self.read - self.imported - self.failed - self.unexplained
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportReport:
-    """What became of an import.
+    """The report of an import.
 
     `kinds` has the counts of each kind that was given, `failures` the first 1 000 records that failed. `stopped` says
     why the import ended before its input, "" when it did not, and `resets_at` when to go on.
@@ -81,17 +81,17 @@ class ImportReport:
 
     @property
     def imported(self) -> int:
-        """How many records of all kinds are imported."""
+        """The number of imported records of all kinds."""
         return sum(kind.imported for kind in self.kinds.values())
 
     @property
     def failed(self) -> int:
-        """How many records of all kinds failed, with those of which the service did not say which ones."""
+        """The number of failed records of all kinds, those that the service did not name included."""
         return sum(kind.failed + kind.unexplained for kind in self.kinds.values())
 
     @property
     def partial(self) -> bool:
-        """Whether anything is missing: records that failed, or a rest that was not sent."""
+        """True if anything is missing: failed records, or records that were not sent."""
         return bool(self.stopped or self.failed)
 
 

@@ -19,14 +19,14 @@ _PLANNED = (Label.FILES, Label.MULTIPART)
 
 
 def in_parts(file: FileStep, single_limit: int) -> bool:
-    """Whether a file goes in parts; one of unknown size may."""
+    """Return True if a file is uploaded in parts; a file of unknown size may be."""
     if file.source_system is not None:
         return False
     return file.size is None or file.size > single_limit or file.name.casefold().endswith(CAPTIONS)
 
 
 def requests_of(file: FileStep, single_limit: int, per_day: int | None, journal: UploadState | None) -> dict[str, int]:
-    """How many requests of each label one file takes, where a journal may know some of its parts as stored.
+    """Return the number of requests that one file needs, by label; parts that a journal knows as stored need none.
 
     Those of a file of unknown size cannot be told.
     """
@@ -63,16 +63,16 @@ class Budget:
         return self._now().date()
 
     def seconds_until(self, moment: datetime) -> float:
-        """How long to wait until shortly after ``moment``."""
+        """Return the seconds until shortly after ``moment``."""
         return max(0.0, (moment - self._now()).total_seconds()) + _AFTER_MIDNIGHT
 
     @property
     def resets_at(self) -> datetime:
-        """When the next day begins."""
+        """The beginning of the next day."""
         return datetime.combine(self.today + timedelta(days=1), datetime.min.time(), UTC)
 
     def states(self) -> Mapping[Label, LimitState]:
-        """Where the limits stand now."""
+        """Return the present state of the limits."""
         return self._limits.snapshot()
 
     def take(self, needs: Mapping[str, int], states: Mapping[Label, LimitState]) -> dict[str, int] | None:

@@ -1,4 +1,4 @@
-"""What can be ingested, and whether an item can be sent at all: asked before its first byte leaves."""
+"""The items of an ingest, and the checks of an item before its first byte is sent."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ async def checked(item: object) -> Checked:
 
 
 async def attachment_warnings(item: Checked) -> tuple[str, ...]:
-    """What is wrong with the attachments of an item that lie on disk or in memory."""
+    """Return the problems of an item's attachments that are on disk or in memory."""
     return await to_thread(_look_into, item.files)
 
 
@@ -155,12 +155,12 @@ def _look_into(files: tuple[FileStep, ...]) -> tuple[str, ...]:
 
 
 def is_address(recording: object) -> bool:
-    """Whether a recording is an address that is handed on to the service."""
+    """Return True if a recording is a URL that the service fetches by itself."""
     return isinstance(recording, str) and recording.lower().startswith(("http://", "https://"))
 
 
 def recording_of(item: CloudRecording) -> dict[str, str]:
-    """How ``add_recording`` is told which recording it is; where both are given, the service goes by the link."""
+    """Return the arguments that identify a cloud recording; if both are given, the service uses the link."""
     given = {"meeting_uuid": item.meeting_uuid, "recording_link": item.recording_link}
     return {name: value for name, value in given.items() if value is not None}
 

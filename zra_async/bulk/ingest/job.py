@@ -65,7 +65,7 @@ _FATAL = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestPlan:
-    """How items are ingested; ``zra.ingest`` explains it. `patience` is how long is waited between attempts."""
+    """The settings of an ingest; ``zra.ingest`` documents them. `patience` sets the pauses between attempts."""
 
     ledger: PathLike
     concurrency: int = 16
@@ -180,7 +180,7 @@ class Run:
         self.analyses: Analyses = Analyses(view.conversations, ledger, plan.analysis, self._analysed)
 
     def report(self, seconds: float) -> IngestReport:
-        """What has become of the items."""
+        """Return the report of all items so far."""
         return IngestReport(
             counts=dict(self._outcomes.counts),
             problems=tuple(self._outcomes.problems),
@@ -233,7 +233,7 @@ class Run:
             self._ending.set()
 
     async def _one(self, item: Any) -> ItemOutcome | None:
-        """What becomes of an item; None where that is told by the wait for its analysis."""
+        """Process one item and return its outcome; None if the wait for its analysis reports it."""
         code = CallersCode()
         try:
             ready = await checked(item)
@@ -269,7 +269,7 @@ class Run:
         return True
 
     def _known(self, claim: Claim) -> ItemOutcome | None:
-        """What needs no more than a look at the ledger."""
+        """Return the outcome of an item that the ledger already knows."""
         entry = claim.entry
         if claim.twice:
             return ItemOutcome(entry.key, "failed", reason="another item of this run has the same key")

@@ -1,4 +1,4 @@
-"""What an ingest remembers of each item: how far it is, noted before and after every step."""
+"""The ledger of an ingest: the progress of each item, noted before and after every step."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Step = Literal["main", "transcript", "metadata", "add"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """How far one item is.
+    """The progress of one item.
 
     `step` is the next or present one, and `begun` says that it was begun and that its end is not known. `generation`
     counts how often the item was begun anew. `identity` and `since` are by what, and from when on (in the service's
@@ -111,7 +111,7 @@ class IngestLedger:
         return await self._commit.run(work)
 
     async def recall(self, key: str) -> Entry:
-        """What is known of an item that was claimed."""
+        """Return the entry of an item that was claimed."""
         return await self._commit.run(lambda c: _entry(c.execute(_SELECT + "WHERE key = ?", (key,)).fetchone()))
 
     async def save(self, entry: Entry) -> Entry:
@@ -144,7 +144,7 @@ class IngestLedger:
             await self._commit.run(lambda connection: connection.executemany(query, rows))
 
     async def planned(self, day: date) -> dict[str, int]:
-        """How many requests of each label were planned for a day, by earlier runs too."""
+        """Return the number of requests planned for a day, by label, those of earlier runs included."""
         query = "SELECT label, planned FROM days WHERE day = ?"
         return await self._commit.run(lambda c: dict(c.execute(query, (str(day),)).fetchall()))
 
@@ -155,7 +155,7 @@ class IngestLedger:
         return await self._commit.run(lambda c: {i for i in ids if c.execute(query, (i, key)).fetchone()})
 
     async def rivals(self, identity: str, key: str) -> bool:
-        """Whether another item of the same identity is in doubt."""
+        """Return True if another item of the same identity is in doubt."""
         query = (
             "SELECT 1 FROM items WHERE identity = ? AND key != ? AND step = 'add' AND begun AND conversation_id = ''"
         )
@@ -179,7 +179,7 @@ class IngestLedger:
         return await self._commit.run(lambda c: [_entry(row) for row in c.execute(query, (now, most))])
 
     async def next_due(self) -> float | None:
-        """When the next analysis is to be asked after; None when no item waits."""
+        """Return the time of the next check of an analysis; None if no item waits."""
         query = "SELECT MIN(due) FROM items WHERE state = 'waiting'"
         return await self._commit.run(lambda c: c.execute(query).fetchone()[0])
 

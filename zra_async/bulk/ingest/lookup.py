@@ -1,4 +1,4 @@
-"""Whether a conversation was added although the answer is lost: looked up, and never guessed."""
+"""The look-up of a conversation whose addition lost its answer."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Identity(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What a look found: the `conversation_id`, or why nobody can tell. Neither: it was not added."""
+    """The result of a look-up: the `conversation_id`, or the reason for doubt. Without either it was not added."""
 
     conversation_id: str = ""
     doubt: str = ""
@@ -100,6 +100,6 @@ def _is_user_id(host: str) -> bool:
 
 
 def same_topic(sent: str, found: str) -> bool:
-    """Whether a topic is the one that was sent, though the service may trim or shorten it."""
+    """Return True if a topic is the one that was sent; the service may trim or shorten it."""
     sent, found = " ".join(sent.split()), " ".join(found.split())
     return found == sent or (len(found) >= _SHORTENED and sent.startswith(found.rstrip("….")))

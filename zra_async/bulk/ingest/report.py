@@ -1,4 +1,4 @@
-"""What became of an ingest: counts, and every item that is no conversation yet."""
+"""The report of an ingest: counts, and every item that is not a conversation yet."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GOOD: tuple[OutcomeName, ...] = ("added", "already_added", "skipped")
 
 @dataclass(frozen=True, slots=True)
 class ItemOutcome:
-    """What became of one item. `conversation_id` is a meeting UUID where a cloud recording was added.
+    """The outcome of one item. `conversation_id` is a meeting UUID if a cloud recording was added.
 
     `code` is the service's own, None where it did not refuse. `candidates` are the conversations that an uncertain
     item may be.
@@ -42,7 +42,7 @@ class ItemOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestReport:
-    """What became of an ingest.
+    """The report of an ingest.
 
     `counts` has every outcome, `problems` the first 1 000 items that are neither added nor skipped. `stopped` says why
     the run ended before its input, "" when it did not, and `resets_at` when to go on with what is deferred. `sent` is
@@ -64,17 +64,17 @@ class IngestReport:
 
     @property
     def done(self) -> int:
-        """How many items are conversations."""
+        """The number of items that are conversations."""
         return sum(self.counts.get(name, 0) for name in (*GOOD, "unanalysed"))
 
     @property
     def failed(self) -> int:
-        """How many items failed, or are uncertain."""
+        """The number of items that failed or are uncertain."""
         return self.counts.get("failed", 0) + self.counts.get("uncertain", 0)
 
     @property
     def partial(self) -> bool:
-        """Whether anything is missing that a further run, or a look at the problems, may bring."""
+        """True if anything is missing that another run, or a look at the problems, may bring."""
         return bool(self.stopped) or any(count for name, count in self.counts.items() if name not in GOOD)
 
 

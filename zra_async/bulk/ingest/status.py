@@ -1,4 +1,4 @@
-"""What a ledger knows of an ingest, while it runs or afterwards."""
+"""The status of an ingest, read from its ledger while it runs or afterwards."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class KnownItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestStatus:
-    """What a ledger knows.
+    """The status of an ingest.
 
     `counts` are by state: ``done``; ``waiting`` and ``unanalysed`` (added, the analysis is not ended); ``open`` (the
     next run goes on); ``failed`` (wants ``retry_failed``); ``unfit`` (could not be sent as it was given);
@@ -52,7 +52,7 @@ class IngestStatus:
 
     @property
     def total(self) -> int:
-        """How many items the ledger knows."""
+        """The number of items in the ledger."""
         return sum(self.counts.values())
 
 

@@ -27,7 +27,7 @@ _MOST_ROUNDS = 6
 
 
 class _BeginAnew(Exception):
-    """What was uploaded of an item cannot be gone on with."""
+    """The signal that the uploads of an item cannot be continued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Carrier:
         raise NotReached(f"its files were begun {_MOST_BEGINNINGS} times, and an answer was lost each time")
 
     async def requests(self, item: Checked, entry: Entry, per_day: int | None) -> dict[str, int]:
-        """How many requests of each label the files take that are left to send."""
+        """Return the number of requests that the remaining files need, by label."""
         needs: dict[str, int] = {}
         for file in item.files[_place(item, entry.step) :]:
             journal = None
@@ -88,7 +88,7 @@ class Carrier:
         return needs
 
     async def _taken_up(self, item: Checked, entry: Entry) -> tuple[Entry, ItemOutcome | None]:
-        """What an earlier run has left: an addition in doubt, an attachment in doubt, or files that have changed."""
+        """Settle what an earlier run left: an addition in doubt, an attachment in doubt, or changed files."""
         entry, outcome = await self.adder.resolve(entry)
         if outcome is not None:
             return entry, outcome
@@ -192,7 +192,7 @@ def first_step(item: Checked) -> Step:
 
 
 def _place(item: Checked, step: str) -> int:
-    """Where a step stands among the files of an item; behind them when it is none of them."""
+    """Return the position of a step among the files of an item; behind them if it is none of them."""
     return next((number for number, file in enumerate(item.files) if file.step == step), len(item.files))
 
 
@@ -204,7 +204,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _peek(path: Path) -> UploadState | None:
-    """What a journal holds, None where it holds nothing that can be gone on with."""
+    """Return the state in a journal; None if nothing in it can be resumed."""
     if not path.exists():
         return None
     journal = JournalFile(path)

@@ -43,7 +43,7 @@ class Row:
 
 
 def reader_of(path: PathLike, columns: Iterable[str]) -> Callable[[], Iterator[Row]]:
-    """How the file at ``path`` is read, by its suffix: .jsonl and .ndjson, or .csv and .tsv with some of ``columns``.
+    """Return the reader of the file at ``path`` by its suffix: .jsonl, .ndjson, or .csv and .tsv with ``columns``.
 
     Raises `InvalidArgument` for another suffix and for what is no file; the reader raises it for a wrong header.
     """
@@ -99,7 +99,7 @@ def as_text(text: str) -> str:
 
 
 def readable(problem: str) -> str:
-    """What a decoder says of a record, in the order and the words of the one who wrote it."""
+    """Reword a decoder's message in the terms of the author of the record."""
     # msgspec ends with the path inside the record: a plain name reads better in front
     text, _, place = problem.partition(" - at `$.")
     if "RFC3339" in text:

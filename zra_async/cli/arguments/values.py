@@ -37,12 +37,12 @@ class Parameter:
 
     @property
     def many(self) -> bool:
-        """Whether it takes several values."""
+        """True if it takes several values."""
         return any(_origin(kind) in (Sequence, Iterable) for kind in self.kinds)
 
     @property
     def item(self) -> Any:
-        """What one of its several values is."""
+        """The type of one of its several values."""
         inner = [get_args(kind) for kind in self.kinds if _origin(kind) in (Sequence, Iterable)]
         return inner[0][0] if inner and inner[0] else str
 
@@ -77,7 +77,7 @@ def _kinds(annotation: Any) -> tuple[Any, ...]:
 
 
 def is_list(operation: Operation[Any]) -> bool:
-    """Whether an operation answers in pages."""
+    """Return True if an operation answers in pages."""
     return isinstance(operation, ListOperation)
 
 

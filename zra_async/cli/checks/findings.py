@@ -1,4 +1,4 @@
-"""What an examination finds: pure judgements about scopes, plan and clock."""
+"""The findings of ``zra check``: pure judgements of scopes, plan and clock."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Finding:
 
 
 def network(probes: Iterable[Probe]) -> list[Finding]:
-    """Which hosts can be reached."""
+    """Judge which hosts can be reached."""
     return [
         Finding(
             subject="network", state="problem", text=f"{p.host}: {p.problem}", advice=p.advice, exit_code=Exit.ERROR
@@ -52,7 +52,7 @@ def _reached(probe: Probe) -> str:
 
 
 def clock(probes: Iterable[Probe]) -> Finding | None:
-    """Whether this machine's clock agrees with those of the hosts; None when none of them told its time."""
+    """Compare this machine's clock with those of the hosts; None if no host told its time."""
     told = [probe.ahead for probe in probes if probe.ahead is not None]
     if not told:
         return None
@@ -95,13 +95,13 @@ def _names(*operations: Operation[Any]) -> tuple[str, ...]:
 
 
 def permitted(operation: Operation[Any], scopes: Collection[str]) -> bool:
-    """Whether any of the scopes that are enough for an operation is among ``scopes``."""
+    """Return True if ``scopes`` hold one that is enough for an operation."""
     enough = (*operation.scopes, *operation.granular_scopes)
     return not enough or any(scope in scopes for scope in enough)
 
 
 def missing(scopes: Collection[str]) -> dict[str, list[str]]:
-    """Which commands lack a scope, by the scope that would be enough."""
+    """Return the commands that lack a scope, by the scope that would be enough."""
     lacking: dict[str, list[str]] = {}
     for command, names in needs().items():
         for operation in (OPERATIONS[name] for name in names):
@@ -120,7 +120,7 @@ def advised(operation: Operation[Any], scopes: Collection[str]) -> str:
 
 
 def scope_findings(scopes: Collection[str] | None) -> list[Finding]:
-    """What the scopes of a token permit. None: the token endpoint did not tell them."""
+    """Judge the scopes of a token; None if the token endpoint did not tell them."""
     if scopes is None:
         return [Finding(subject="scopes", state="note", text="the token endpoint does not tell them")]
     current = [row for row in OPERATIONS.values() if row.prefix == "zra"]
@@ -172,7 +172,7 @@ def plans_in(headers: Mapping[str, str]) -> tuple[Plan, ...]:
 
 
 def plan_finding(headers: Mapping[str, str], configured: Plan) -> Finding:
-    """Whether the plan that sets this client's limits is the account's."""
+    """Judge whether the plan that sets this client's limits is the account's."""
     plans = plans_in(headers)
     if not plans:
         text = f"the service does not tell it; the limits of {configured!r} are kept"

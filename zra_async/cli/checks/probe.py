@@ -1,4 +1,4 @@
-"""Whether a host can be reached, step by step: its name, a connection, TLS, an answer and its clock."""
+"""A step-by-step test of a host: its name, a connection, TLS, an answer and its clock."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _OURSELVES = frozenset({"127.0.0.1", "::1", "localhost"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """What came of it. `problem` is "" when the host answered; `ahead` is how far its clock is ahead of ours."""
+    """The result of a test. `problem` is "" if the host answered; `ahead` is the lead of its clock over ours."""
 
     host: str
     seconds: float = 0.0
@@ -35,7 +35,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where to knock."""
+    """The host and port to test."""
 
     host: str
     port: int

@@ -150,7 +150,7 @@ def _failed(subject: str, error: Exception) -> Finding:
 
 
 def _configuration(error: errors.ConfigurationError) -> Finding:
-    """What is wrong with the environment: credentials that are missing, or a value that says itself what it must be."""
+    """Judge the environment: missing credentials, or a value that is not valid."""
     missing = str(error).startswith("set ")
     found = _failed("credentials" if missing else "environment", error)
     return found if missing else dataclasses.replace(found, advice="")

@@ -125,7 +125,7 @@ def _tell(report: ImportReport, files: Mapping[str, Path | None], failed_to: Pat
 
 
 def _place(failed: FailedRecord, files: Mapping[str, Path | None]) -> str:
-    """Where a record came from, as editors and compilers write it."""
+    """Return the place of a record in the form of editors and compilers."""
     place = f"{files.get(failed.kind) or failed.kind}:{failed.line if failed.line is not None else failed.index + 1}"
     return f"{place}: {failed.crm_id}" if failed.crm_id else place
 

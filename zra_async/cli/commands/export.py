@@ -146,12 +146,12 @@ def text(report: ExportReport) -> str:
 
 
 def records_of(report: ExportReport) -> dict[str, int]:
-    """How many records each stream got, without the stream in which the export keeps account of its units."""
+    """Return the number of records by stream, without the stream about the units themselves."""
     return {name: number for name, number in report.records.items() if name != UNITS}
 
 
 def summary(report: ExportReport) -> str:
-    """How much was read and how fast, in one line."""
+    """Return one line on the amount and the speed."""
     calls = sum(report.calls.values())
     dropped = sum(report.dropped_fields.values())
     lost = f"; {count(dropped, 'field')} that could not be read: the log names them" if dropped else ""
@@ -174,7 +174,7 @@ def described() -> list[dict[str, Any]]:
 
 
 def _cost(spec: StreamSpec) -> str:
-    """What a stream costs in calls, in few words; streams that read the same share the call."""
+    """Return the cost of a stream in calls, in few words; streams that read the same share the call."""
     pages = Counter(operation.label.value for operation in spec.lists)
     each = Counter(operation.label.value for operation in {row.name: row for row in spec.reads}.values())
     reads = f"{_sum(each)} a {spec.unit}, " if each else ""

@@ -1,4 +1,4 @@
-"""What ``zra list`` and ``zra get`` know: which operation serves a resource, and what its table shows."""
+"""The resources of ``zra list`` and ``zra get``: the operation of each, and the columns of its table."""
 
 from __future__ import annotations
 

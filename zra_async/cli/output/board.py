@@ -1,4 +1,4 @@
-"""Where long work stands: each stream, how much of each rate limit is used, and how long it takes yet."""
+"""The state of long work: each stream, the use of each rate limit, and the time left."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LEAST = 1.0  #: seconds of work before anything can be said of the rest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
-    """How far one stream is. `before` was done when this run began to watch it, at `since`."""
+    """The progress of one stream. `before` was done when this run began to watch it, at `since`."""
 
     done: int
     failed: int
@@ -35,7 +35,7 @@ class Stream:
         return size(value) if self.measured_in_bytes else f"{value:,}"
 
     def left(self, now: float) -> float | None:
-        """How many seconds the rest takes at the pace so far; None while that cannot be told."""
+        """The seconds left at the pace so far; None if unknown."""
         if self.total is None:
             return None
         rest = self.total - self.done - self.failed
@@ -97,7 +97,7 @@ class Board:
 
     @property
     def refused(self) -> int:
-        """How often the service answered 429."""
+        """The number of 429 answers."""
         return sum(state.refused for state in self._snapshot().values())
 
     @property

@@ -20,7 +20,7 @@ Format = Literal["table", "jsonl"]
 
 @dataclass(slots=True)
 class Sink:
-    """Where data goes: stdout, or stderr if stdout fails after the command has changed something.
+    """The destination of data: stdout, or stderr if stdout fails after the command has changed something.
 
     `done` says what to know about that change and is "" for a command that only reads: that one ends with `StdoutLost`.
     """
@@ -51,7 +51,7 @@ class Sink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
-    """How data is written. `format` None: a table on a terminal, JSON lines everywhere else."""
+    """The writer of data. `format` None: a table on a terminal, JSON lines everywhere else."""
 
     format: Format | None = None
     fields: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ class Output:
 
     @property
     def tabular(self) -> bool:
-        """Whether people read this."""
+        """True if the output is for people."""
         return self.format == "table" or (self.format is None and sys.stdout.isatty())
 
     async def pages(self, pages: AsyncIterable[Sequence[Any]], columns: Sequence[str]) -> int:

@@ -22,7 +22,7 @@ _LINKS = frozenset({"downloadUrl", "recording_download_url"})
 
 
 def width() -> int:
-    """How wide a line may be: the terminal's width, or no bound for a file."""
+    """Return the greatest width of a line: the terminal's width, or no bound for a file."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else _ENDLESS
 
 

@@ -1,4 +1,4 @@
-"""How things are said: numbers for people, and texts that can be shown on a terminal."""
+"""Wording: numbers for people, and texts that are safe to show on a terminal."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ class Bucket:
 
     @property
     def waiting(self) -> dict[Lane, int]:
-        """How many callers wait in each lane."""
+        """The number of waiting callers, by lane."""
         return {
             Lane.INTERACTIVE: len(self._lanes.interactive),
             Lane.BULK: len(self._lanes.bulk) + len(self._line),
@@ -111,7 +111,7 @@ class Bucket:
 
     @property
     def in_window(self) -> int:
-        """How many calls count towards the limit now."""
+        """The number of calls that count towards the limit now."""
         self._window.expire(self._now())
         return self._used
 

@@ -1,4 +1,4 @@
-"""When a caller is going to be served: a pure function of the state of a bucket."""
+"""The forecast of a caller's grant: a pure function of the state of a bucket."""
 
 from __future__ import annotations
 

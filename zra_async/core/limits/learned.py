@@ -1,4 +1,4 @@
-"""What the headers of an answer say about the limits."""
+"""The rate-limit headers of an answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DAY = timedelta(days=1)
 
 
 class Word(msgspec.Struct, frozen=True):
-    """What the service says of one label: its limit by the second, minute or day, and how much of a day is left."""
+    """The service's statement on one label: its limit by second, minute or day, and the rest of a day."""
 
     label: Label
     kind: Literal["rate", "daily"]

@@ -11,7 +11,7 @@ _GRANULARITY = 0.02
 
 
 class Lateness:
-    """How much later an answer comes than the quickest of the last hundred, in seconds.
+    """The delay of answers beyond the quickest of the last hundred, in seconds.
 
     The first answers have nothing to be compared with: all of their time may be delay.
     """
@@ -34,7 +34,7 @@ class Lateness:
 
 
 class AttemptTime:
-    """How long an attempt takes from its grant to its answer, in seconds.
+    """The time of an attempt from its grant to its answer, in seconds.
 
     `mean` is the smoothed time, 0 before the first answer. `usual` is enough for nearly every attempt, as TCP estimates
     a round trip (RFC 6298): the mean and four times the deviation, or the granularity of the clock.

@@ -1,4 +1,4 @@
-"""What is known of one attempt: if its request may have reached the service."""
+"""The state of one attempt: whether its request may have reached the service."""
 
 from __future__ import annotations
 
