@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "files": {"files", *BELOW_FILES},
     "bulk": {"bulk", "files", *BELOW_FILES},
     "cli": {"cli", "bulk", "files", "sandbox", *CLIENT},
+    "postgres": {"postgres", "core", "osfiles", "errors"},
     "sandbox": {"sandbox", "api", "errors"},
     "webhooks": {"webhooks", "api", "core", "errors"},
     "errors": {"errors", "results"},
@@ -67,7 +68,19 @@ STILL_DOUBLED = {
 }
 STILL_CROWDED = {"core"}
 #: what extras bring, and what only a part of the package needs
-EXTRAS = {"click", "rich", "duckdb", "pyarrow", "uvloop", "pytest", "psutil", "sqlite3", "anyio", "aiohttp.web"}
+EXTRAS = {
+    "click",
+    "rich",
+    "duckdb",
+    "psycopg",
+    "pyarrow",
+    "uvloop",
+    "pytest",
+    "psutil",
+    "sqlite3",
+    "anyio",
+    "aiohttp.web",
+}
 Named = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 

@@ -100,6 +100,20 @@ class JobProgress(msgspec.Struct, frozen=True, gc=False):
     total: int | None
 
 
+class SharedLimitsLost(msgspec.Struct, frozen=True, gc=False):
+    """The database of an account's shared limits is away; after one window, calls go on with `share` of the limits."""
+
+    account: str
+    share: float
+    reason: str
+
+
+class SharedLimitsRestored(msgspec.Struct, frozen=True, gc=False):
+    """The database of an account's shared limits is back, and counts for all processes again."""
+
+    account: str
+
+
 Event = (
     CallDone
     | AttemptDone
@@ -111,6 +125,8 @@ Event = (
     | PartDone
     | FieldsDropped
     | JobProgress
+    | SharedLimitsLost
+    | SharedLimitsRestored
 )
 
 
@@ -128,7 +144,11 @@ def log_event(event: Event, /) -> None:
     What a call recovered from, a repeat or a refused token, is logged at INFO, and everything else at DEBUG. What it
     did not recover from is raised, and not logged.
     """
-    level = logging.INFO if isinstance(event, (Retrying, TokenRefused)) else logging.DEBUG
+    level = (
+        logging.INFO
+        if isinstance(event, (Retrying, TokenRefused, SharedLimitsLost, SharedLimitsRestored))
+        else logging.DEBUG
+    )
     if logger.isEnabledFor(level):
         logger.log(level, "%s", event)
 

@@ -1,0 +1,1 @@
+"""Tests against a real Postgres that the test run starts itself."""
