@@ -154,7 +154,9 @@ class ExportIncomplete(ZRAError):
     def __init__(self, report: ExportReport) -> None:
         self.report = report
         texts = [f"{report.failed} units could not be read, such as {failure}" for failure in report.failures[:1]]
-        super().__init__("; ".join([*texts, *(f"not proven to be complete: {gap}" for gap in report.unproven[:1])]))
+        texts += [f"not proven to be complete: {gap}" for gap in report.unproven[:1]]
+        texts += [f"refused to this account: {stream}" for stream in report.refused_streams[:1]]
+        super().__init__("; ".join(texts))
 
 
 class StrayCancellation(ZRAError):

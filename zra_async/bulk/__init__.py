@@ -11,7 +11,7 @@ from zra_async.bulk.ingest.report import IngestReport, ItemOutcome
 from zra_async.bulk.ingest.status import IngestStatus, KnownItem, ingest_status
 from zra_async.bulk.polling import Polling
 from zra_async.bulk.reports import report_of
-from zra_async.results.exports import ExportReport, Failure, UnitCounts
+from zra_async.results.exports import ExportReport, Failure, RefusedStream, UnitCounts
 
 __all__ = [
     "ALL_STREAMS",
@@ -32,6 +32,7 @@ __all__ = [
     "Manifest",
     "Polling",
     "RecordStream",
+    "RefusedStream",
     "StreamSpec",
     "UnitCounts",
     "calls_per_unit",

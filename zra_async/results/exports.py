@@ -57,6 +57,18 @@ class UnprovenPeriod:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedStream:
+    """A stream that the service refuses to the account, for so many `units`, and why. The next run tries it again."""
+
+    stream: str
+    units: int
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.stream}: {self.reason or 'refused'}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExportReport:
     """The result of one run. `run` counts the runs of a folder; `resumed` says that this one had been interrupted.
 
@@ -66,6 +78,8 @@ class ExportReport:
     not be read; they are null or empty in the records, and the log names them. `watermark` is the time up to which
     conversations were analysed when they were listed: give it as ``since`` to an export without a folder. `unproven`
     are the periods whose lists the service did not prove to be complete; the next run asks for them again.
+    `refused_streams` are the streams that the account may not read; the other streams are complete without them, and
+    the next run tries them again.
     """
 
     folder: Path | None
@@ -80,6 +94,7 @@ class ExportReport:
     watermark: datetime | None
     dropped_fields: Mapping[str, int] = field(default_factory=dict[str, int])
     unproven: tuple[UnprovenPeriod, ...] = ()
+    refused_streams: tuple[RefusedStream, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields as plain JSON values, with times as ISO 8601 texts."""
@@ -93,4 +108,4 @@ class ExportReport:
     @property
     def partial(self) -> bool:
         """True if anything is missing, or may be missing, that a further run may bring."""
-        return self.failed > 0 or bool(self.unproven)
+        return self.failed > 0 or bool(self.unproven) or bool(self.refused_streams)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.bulk.export.account import account, add_conversation, quick_disk  # noqa: F401
-from tests.bulk.export.truth import EVERY_STREAM, Record, Truth, compare, compare_folder, lines
+from tests.bulk.export.truth import EVERY_STREAM, Record, Truth, compare, compare_folder, current, lines
 from zra_async import RetryPolicy, ZRAClient, errors
 from zra_async.bulk import UnitCounts, read_stream
 from zra_async.bulk.export.windows import OVERLAP
@@ -22,12 +22,6 @@ from zra_async.core.events import JobProgress
 from zra_async.sandbox import Clock, Fault, Sandbox
 
 STREAMS = "conversations,participants,transcripts,comments"
-
-
-def current(truth: Truth, folder: Path, streams: str = STREAMS) -> None:
-    """Hold what the folder holds at present to the account."""
-    for stream in streams.split(","):
-        compare(truth, stream, read_stream(folder, stream))
 
 
 def failed(folder: Path) -> list[Record]:
@@ -104,7 +98,7 @@ async def test_a_failure_keeps_what_was_there(tmp_path: Path) -> None:
         sandbox.faults.add(Fault(operation="GET /conversations/{conversationId}/comments", status=500))
         report = await zra.export(tmp_path, streams=STREAMS, incremental=False)
         assert report.failed == 10
-        current(Truth(sandbox), tmp_path)
+        current(Truth(sandbox), tmp_path, STREAMS)
 
 
 async def test_gone_between_list_and_detail(tmp_path: Path) -> None:
@@ -149,7 +143,7 @@ async def test_what_was_deleted_since(tmp_path: Path) -> None:
         await zra.conversations.delete(gone)
         report = await zra.export(tmp_path, streams=STREAMS, incremental=False)
         assert report.units["conversation"] == UnitCounts(done=19, unchanged=19, deleted=1)
-        current(Truth(sandbox), tmp_path)
+        current(Truth(sandbox), tmp_path, STREAMS)
         assert [row["id"] for row in lines(tmp_path, "units") if row["state"] == "deleted"] == [gone]
         assert {row["_run"] for row in lines(tmp_path, "units") if row["id"] == gone} == {1, 2}
         third = await zra.export(tmp_path, streams=STREAMS, incremental=False)
@@ -169,7 +163,7 @@ async def test_what_was_changed_since(tmp_path: Path) -> None:
         assert report.units["conversation"] == UnitCounts(done=20, unchanged=17)
         assert report.records["conversations"] == 3
         assert {row["conversation_id"] for row in lines(tmp_path, "transcripts") if row["_run"] == 2} == set(changed)
-        current(Truth(sandbox), tmp_path)
+        current(Truth(sandbox), tmp_path, STREAMS)
 
 
 async def test_an_interrupted_run_of_another_kind_leaves_no_doubles(tmp_path: Path) -> None:

@@ -93,13 +93,13 @@ async def test_what_had_failed_is_read_as_it_is_listed_now(tmp_path: Path) -> No
         ledger = Ledger(database)
         now = datetime(2026, 1, 1, tzinfo=UTC)
         await ledger.begin("{}", now)
-        await ledger.offer("conversation", [listed("old")], unchanged_too=False)
+        await ledger.offer("conversation", [listed("old")], ["conversations"], unchanged_too=False)
         (unit,) = await ledger.take(["conversation"], 0, 9)
         await ledger.commit([Outcome(unit, "failed", reason="none")], None)
         await ledger.finish(now)
         await ledger.begin("{}", now)
         for _ in range(2):  # a list may be read twice
-            assert await ledger.offer("conversation", [listed("new")], unchanged_too=False) == 0
+            assert await ledger.offer("conversation", [listed("new")], ["conversations"], unchanged_too=False) == 0
         (unit,) = await ledger.take(["conversation"], 0, 9)
         assert (unit.version, unit.payload) == ("new", b"new")
         assert await ledger.waiting() == {"conversation": 1}

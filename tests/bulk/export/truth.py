@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from zra_async.bulk import read_stream
 from zra_async.sandbox import Sandbox
 from zra_async.sandbox.generated.times import write_time
 from zra_async.sandbox.operations.conversations import has_recording
@@ -376,3 +377,9 @@ def check_manifest(folder: Path, counts: Mapping[str, int]) -> None:
             first = json.loads(content[: content.index(b"\n")])
             assert list(first) == list(about["columns"])
     assert named == {path.name for path in folder.glob("*-*.jsonl")}
+
+
+def current(truth: Truth, folder: Path, streams: str) -> None:
+    """Compare the present records of a folder with the account."""
+    for stream in streams.split(","):
+        compare(truth, stream, read_stream(folder, stream))

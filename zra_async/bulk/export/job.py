@@ -116,7 +116,9 @@ class _Export:
             await to_thread(make_place, self._folder / RECORDINGS)
         await self._check_streams()
         covered: Covered | None = await self._setting("covered", Covered | None)
-        window = to_list(covered, self._plan.asked, incremental=self._plan.incremental)
+        # what was refused is tried again, and only a list tells of it
+        known = None if await ledger.refused_streams() else covered
+        window = to_list(known, self._plan.asked, incremental=self._plan.incremental)
         now = await self._zra.service_time()
         if self._plan.sweeps(await self._setting("swept", datetime | None), now):
             window = Window()
@@ -148,7 +150,6 @@ class _Export:
                 f"{self._folder} also holds {', '.join(missing)}: ask for these streams too, or use another folder"
             )
         if before and len(before) < len(self._plan.streams):
-            await self._ledger.read_again()
             await self._ledger.set("covered", "null")
         await self._ledger.set("streams", msgspec.json.encode(self._plan.streams).decode())
 
@@ -167,7 +168,15 @@ class _Export:
             return await shielded(self._ledger.commit(outcomes, segments))
 
         sources = stages(self._plan, self._measure.calls, self._ledger, window, recordings)
-        await harvest(sources, self._plan.streams, self._ledger, deliver, self._tally, workers=self._workers)
+        await harvest(
+            sources,
+            self._plan.streams,
+            self._ledger,
+            deliver,
+            self._tally,
+            self._measure.calls.refusals,
+            workers=self._workers,
+        )
 
     async def _report(self, run: Run, covered: Covered | None) -> ExportReport:
         """Tell what the run has committed until now."""

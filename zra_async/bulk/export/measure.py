@@ -11,7 +11,7 @@ from zra_async.bulk.export.folder.ledger import Ledger, Run
 from zra_async.bulk.export.plan import Plan
 from zra_async.bulk.export.sources.account import Calls
 from zra_async.bulk.export.windows import Covered
-from zra_async.results.exports import ExportReport, UnitCounts, UnitKind
+from zra_async.results.exports import ExportReport, RefusedStream, UnitCounts, UnitKind
 
 #: failures that a report names
 _FAILURES = 100
@@ -52,7 +52,15 @@ class Measure:
             watermark=covered.until if covered else None,
             dropped_fields=self.calls.zra.dropped_fields,
             unproven=await ledger.unproven(units),
+            refused_streams=await self._refused_streams(ledger, plan),
         )
+
+    async def _refused_streams(self, ledger: Ledger, plan: Plan) -> tuple[RefusedStream, ...]:
+        found = {refusal.stream: refusal for refusal in await ledger.refused_streams()}
+        for stream, reason in self.calls.refusals.reasons.items():
+            units = found[stream].units if stream in found else 0
+            found[stream] = RefusedStream(stream=stream, units=units, reason=reason)
+        return tuple(found[stream] for stream in plan.streams if stream in found)
 
     def _refused(self) -> int:
         return sum(state.refused for state in self._zra.limits.snapshot().values())

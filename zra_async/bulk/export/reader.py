@@ -12,7 +12,9 @@ from zra_async import errors
 from zra_async.bulk.export.folder.ledger import Ledger
 from zra_async.bulk.export.groups import MOST_UNITS, Groups
 from zra_async.bulk.export.progress import Tally
+from zra_async.bulk.export.refusals import REFUSED, Refusals
 from zra_async.bulk.export.sources.account import Gone, NotReady, Reading, Source
+from zra_async.bulk.export.streams import STREAMS
 from zra_async.bulk.export.units import Listed, Outcome, Part, Waiting
 from zra_async.core.tasks import Tasks, shielded
 from zra_async.results.exports import UnitKind
@@ -39,6 +41,7 @@ async def harvest(
     ledger: Ledger,
     deliver: Deliver,
     tally: Tally,
+    refusals: Refusals,
     *,
     workers: int,
     held: int = MOST_UNITS,
@@ -48,7 +51,7 @@ async def harvest(
     At most ``held`` units wait to be handed over.
     """
     for sources in stages:
-        await Harvest(sources, streams, ledger, deliver, tally, workers=workers, held=held).run()
+        await Harvest(sources, streams, ledger, deliver, tally, refusals, workers=workers, held=held).run()
 
 
 class Harvest:
@@ -61,15 +64,17 @@ class Harvest:
         ledger: Ledger,
         deliver: Deliver,
         tally: Tally,
+        refusals: Refusals,
         *,
         workers: int,
         held: int,
     ) -> None:
         self._sources: dict[UnitKind, Source] = {source.kind: source for source in sources}
-        self._streams = frozenset(streams)
+        self._streams = streams
         self._ledger = ledger
         self._deliver = deliver
         self._tally = tally
+        self._refusals = refusals
         self._workers = workers
         self._queue: asyncio.Queue[Waiting | None] = asyncio.Queue(workers)
         self._groups = Groups(self._commit, held)
@@ -93,10 +98,24 @@ class Harvest:
     async def _list_all(self) -> None:
         for source in self._sources.values():
             if not await self._ledger.listed(source.kind):
-                await self._list(source)
+                await self._list_permitted(source)
             self._tally.listed(source.kind)
         self._listed = True
         self._more.set()
+
+    async def _list_permitted(self, source: Source) -> None:
+        """List a source, or close its streams if the account may not list it."""
+        try:
+            await self._list(source)
+        except REFUSED as problem:
+            self._refusals.close(self._streams_of(source.kind), str(problem))
+            if self._refusals.closes(self._streams):
+                raise  # nothing can be read at all
+            if source.kind == "team" and "playlists" in self._streams:
+                self._refusals.note("playlists", str(problem))
+
+    def _streams_of(self, kind: UnitKind) -> list[str]:
+        return [stream for stream in self._streams if STREAMS[stream].unit == kind]
 
     async def _list(self, source: Source) -> None:
         vain = 0
@@ -117,7 +136,8 @@ class Harvest:
             return
 
     async def _offer(self, source: Source, page: Sequence[Listed]) -> None:
-        added = await self._ledger.offer(source.kind, page, unchanged_too=source.unchanged_too)
+        streams = self._streams_of(source.kind)
+        added = await self._ledger.offer(source.kind, page, streams, unchanged_too=source.unchanged_too)
         self._tally.found(source.kind, added)
         self._more.set()
         while self._tally.left > _AHEAD:
@@ -157,6 +177,8 @@ class Harvest:
     async def _read(self, unit: Waiting) -> Outcome:
         if not unit.id:
             return Outcome(unit, "failed", reason="the list names it without an id")
+        if unit.streams and self._refusals.closes(unit.streams):
+            return Outcome(unit, "kept")
         try:
             reading = await self._sources[unit.kind].read(unit, self._ledger.run)
         except Gone:
@@ -171,11 +193,15 @@ class Harvest:
         return outcome
 
     def _done(self, unit: Waiting, reading: Reading) -> Outcome:
-        parts = [
-            Part(stream, _encode_lines(rows), len(rows))
-            for stream, rows in reading.rows.items()
-            if stream in self._streams
-        ]
+        parts: list[Part] = []
+        for stream in self._streams_of(unit.kind):
+            if unit.streams and stream not in unit.streams:
+                continue
+            if stream in reading.refused:
+                parts.append(Part(stream, b"", 0, "refused", reading.refused[stream]))
+            else:
+                rows = reading.rows.get(stream, ())
+                parts.append(Part(stream, _encode_lines(rows), len(rows)))
         return Outcome(unit, "done", parts, reading.people)
 
     def _failed(self, unit: Waiting, problem: errors.ZRAError) -> Outcome:

@@ -186,7 +186,16 @@ class RecordStream:
                 return noted
 
             sources = stages(self._plan, measure.calls, ledger, self._plan.asked, None)
-            await harvest(sources, self._plan.streams, ledger, deliver, self._tally, workers=self._workers, held=_AHEAD)
+            await harvest(
+                sources,
+                self._plan.streams,
+                ledger,
+                deliver,
+                self._tally,
+                measure.calls.refusals,
+                workers=self._workers,
+                held=_AHEAD,
+            )
             proven = not await ledger.unproven(["conversation"])
             covered = extended(None, self._plan.asked, run.begun, await ledger.latest()) if proven else None
             self.report = await measure.report(

@@ -10,6 +10,8 @@ from zra_async.results.exports import UnitKind
 
 #: what became of a unit: read and written, gone from the account, not analysed yet, not to be had, or left as it was
 UnitState = Literal["done", "deleted", "processing", "failed", "kept"]
+#: the state of one stream of a unit: written, or refused to the account
+PartState = Literal["done", "refused"]
 
 
 class Listed(NamedTuple):
@@ -26,21 +28,27 @@ class Listed(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """A unit that is to be read; `seq` orders them. Without a `payload`, it is only asked whether it still exists."""
+    """A unit that is to be read; `seq` orders them. Without a `payload`, it is only asked whether it still exists.
+
+    `streams` are the streams that are to be read; if it is empty, all streams of the kind are.
+    """
 
     seq: int
     kind: UnitKind
     id: str
     version: str
     payload: bytes
+    streams: frozenset[str] = frozenset()
 
 
 class Part(NamedTuple):
-    """What a unit gives to one stream: so many `records`, each a line of JSON."""
+    """The records of a unit in one stream, each a line of JSON, or the `reason` why the stream was refused."""
 
     stream: str
     lines: bytes
     records: int
+    state: PartState = "done"
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)

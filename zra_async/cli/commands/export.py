@@ -126,6 +126,8 @@ def tell(report: ExportReport) -> None:
         say(f"{count(report.failed, 'unit')} could not be read: {where}the same command tries them again")
     for period in report.unproven[:_SHOWN]:
         say(f"not proven to be complete: {period}; the next run asks for it again")
+    for stream in report.refused_streams:
+        say(f"refused to this account: {stream} ({count(stream.units, 'unit')}); the next run tries it again")
     waiting = sum(counts.in_processing for counts in report.units.values())
     if waiting:
         say(f"{count(waiting, 'conversation')} still in processing: the next run brings them")

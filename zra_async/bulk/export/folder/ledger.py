@@ -1,7 +1,8 @@
 """The ledger of an export: which units there are, what became of each, and how far the lists were read.
 
 A run is numbered. A unit is `waiting` from when it was listed until its outcome is committed, together with the byte
-offsets of what it wrote; `unit.rows_run` is the run whose lines are its present content.
+offsets of what it wrote. Each stream of a unit is a `part`: `part.rows_run` is the run whose lines are its present
+content, and `unit.rows_run` the last run that wrote any of them.
 """
 
 from __future__ import annotations
@@ -9,16 +10,16 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Protocol
 
 import msgspec
 
 from zra_async.bulk.database import Database
-from zra_async.bulk.export.units import Listed, Outcome, Waiting
+from zra_async.bulk.export.units import Listed, Outcome, Part, Waiting
 from zra_async.errors import LedgerError
-from zra_async.results.exports import Failure, UnitCounts, UnitKind, UnprovenPeriod
+from zra_async.results.exports import Failure, RefusedStream, UnitCounts, UnitKind, UnprovenPeriod
 
 KIND = 0x5A524145  #: "ZRAE"
 SCHEMA = (
@@ -40,9 +41,53 @@ SCHEMA = (
         stream TEXT, number INTEGER, run INTEGER NOT NULL, file TEXT NOT NULL, bytes INTEGER NOT NULL,
         records INTEGER NOT NULL, sha256 TEXT, PRIMARY KEY (stream, number)) WITHOUT ROWID
     """,
+    # every stream of a unit has a state and a run of its own; a part that came from the first version has no digest
+    """
+    CREATE TABLE part (
+        kind TEXT, id TEXT, stream TEXT, state TEXT NOT NULL, rows_run INTEGER, records INTEGER, digest BLOB,
+        reason TEXT NOT NULL, PRIMARY KEY (kind, id, stream)) WITHOUT ROWID;
+    CREATE INDEX refused_part ON part (stream) WHERE state = 'refused';
+    WITH known (stream, kind) AS (VALUES
+        ('conversations', 'conversation'),
+        ('participants', 'conversation'),
+        ('transcripts', 'conversation'),
+        ('topics', 'conversation'),
+        ('next_steps', 'conversation'),
+        ('questions', 'conversation'),
+        ('indicator_mentions', 'conversation'),
+        ('chapters', 'conversation'),
+        ('deal_memos', 'conversation'),
+        ('playbooks', 'conversation'),
+        ('scorecards', 'conversation'),
+        ('scorecard_questions', 'conversation'),
+        ('comments', 'conversation'),
+        ('recordings', 'conversation'),
+        ('deals', 'deal'),
+        ('deal_activities', 'deal'),
+        ('teams', 'team'),
+        ('team_members', 'team'),
+        ('team_managers', 'team'),
+        ('playlists', 'user'),
+        ('indicators', 'indicator'),
+        ('scheduled_meetings', 'meeting'))
+    INSERT INTO part SELECT unit.kind, unit.id, known.stream, 'done', unit.rows_run, NULL, NULL, ''
+        FROM unit JOIN known ON known.kind = unit.kind JOIN setting ON setting.name = 'streams'
+        WHERE unit.rows_run IS NOT NULL AND instr(setting.value, '"' || known.stream || '"');
+    UPDATE unit SET digest = NULL;
+    ALTER TABLE waiting ADD COLUMN streams TEXT NOT NULL DEFAULT ''
+    """,
 )
 
 _SET = "INSERT INTO setting VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
+_WRITE_PART = (
+    "INSERT INTO part VALUES (?, ?, ?, 'done', ?, ?, ?, '') ON CONFLICT DO UPDATE SET state = excluded.state,"
+    " rows_run = excluded.rows_run, records = excluded.records, digest = excluded.digest, reason = ''"
+)
+# what was written before the refusal stays
+_REFUSE_PART = (
+    "INSERT INTO part VALUES (?, ?, ?, 'refused', NULL, NULL, NULL, ?) ON CONFLICT DO UPDATE SET"
+    " state = excluded.state, reason = excluded.reason"
+)
 _UNPROVEN = "unproven {}"  #: the setting with the unproven periods of a kind
 _decode_periods = msgspec.json.Decoder(tuple[UnprovenPeriod, ...]).decode
 
@@ -94,18 +139,17 @@ class Ledger:
         """Write a setting of the folder."""
         await self.database.run(lambda c: c.execute(_SET, (name, value)))
 
-    async def read_again(self) -> None:
-        """Let every unit count as changed."""
-        await self.database.run(lambda c: c.execute("UPDATE unit SET version = ''"))
-
     # Lists
 
-    async def offer(self, kind: UnitKind, page: Sequence[Listed], *, unchanged_too: bool) -> int:
+    async def offer(
+        self, kind: UnitKind, page: Sequence[Listed], streams: Sequence[str], *, unchanged_too: bool
+    ) -> int:
         """Take over one page of a list, and return how many of its units are to be read.
 
-        Left out is what this run has read, what waits already, and, unless ``unchanged_too``, what has its old version.
+        Left out is what this run has read, what waits already, and, unless ``unchanged_too``, what has its old version
+        and all of ``streams``. A unit with its old version that lacks some of them is read for these alone.
         """
-        return await self.database.run(lambda c: _offer(c, self.run, kind, page, unchanged_too))
+        return await self.database.run(lambda c: _offer(c, self.run, kind, page, streams, unchanged_too))
 
     async def listed(self, kind: UnitKind) -> bool:
         """Whether the list of this kind was read to its end in this run."""
@@ -142,11 +186,14 @@ class Ledger:
         """The next units to be read, of these kinds, with a greater number than ``after``."""
         wanted = tuple(kinds)
         statement = (
-            "SELECT seq, kind, id, version, payload FROM waiting"  # noqa: S608 (question marks only)
+            "SELECT seq, kind, id, version, payload, streams FROM waiting"  # noqa: S608 (question marks only)
             f" WHERE seq > ? AND kind IN ({','.join('?' * len(wanted))}) ORDER BY seq LIMIT ?"
         )
         rows = await self.database.run(lambda c: c.execute(statement, (after, *wanted, most)).fetchall())
-        return [Waiting(*row) for row in rows]
+        return [
+            Waiting(seq, kind, unit, version, payload, _names(names))
+            for seq, kind, unit, version, payload, names in rows
+        ]
 
     async def waiting(self) -> dict[UnitKind, int]:
         """How many units are to be read, by kind."""
@@ -171,6 +218,12 @@ class Ledger:
         """What became of the units of this run, by kind; in processing and failed are all that are so now."""
         return await self.database.run(lambda c: _counts(c, self.run))
 
+    async def refused_streams(self) -> tuple[RefusedStream, ...]:
+        """Return the streams that are refused for some units, with the number of these and a reason."""
+        statement = "SELECT stream, count(*), max(reason) FROM part WHERE state = 'refused' GROUP BY stream"
+        rows = await self.database.run(lambda c: c.execute(statement).fetchall())
+        return tuple(RefusedStream(stream=stream, units=units, reason=reason) for stream, units, reason in rows)
+
     async def failures(self, most: int) -> tuple[Failure, ...]:
         """Units that failed."""
         return await self.database.run(lambda c: tuple(failures(c, most)))
@@ -180,6 +233,10 @@ def failures(connection: sqlite3.Connection, most: int = -1) -> Iterable[Failure
     """Every unit that could not be read when it was last tried."""
     statement = "SELECT kind, id, reason FROM unit WHERE state = 'failed' ORDER BY kind, id LIMIT ?"
     return (Failure(kind=kind, id=unit, reason=reason) for kind, unit, reason in connection.execute(statement, (most,)))
+
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split(",")) if text else frozenset()
 
 
 def _value(connection: sqlite3.Connection, statement: str, *values: object) -> str | None:
@@ -213,12 +270,18 @@ def _wait_again(connection: sqlite3.Connection, state: str) -> None:
 
 
 def _offer(
-    connection: sqlite3.Connection, run: int, kind: UnitKind, page: Sequence[Listed], unchanged_too: bool
+    connection: sqlite3.Connection,
+    run: int,
+    kind: UnitKind,
+    page: Sequence[Listed],
+    wanted: Sequence[str],
+    unchanged_too: bool,
 ) -> int:
     added = 0
     latest = max((unit.at for unit in page), default="")
     connection.execute("UPDATE run SET latest = max(latest, ?) WHERE number = ?", (latest, run))
     for unit in page:
+        missing: Sequence[str] = ()  # all of them
         known = connection.execute(
             "SELECT version, state, run FROM unit WHERE kind = ? AND id = ?", (kind, unit.id)
         ).fetchone()
@@ -228,7 +291,9 @@ def _offer(
             if last_run == run and state in ("done", "deleted"):
                 continue
             if state == "done" and version == unit.version and not unchanged_too:
-                continue
+                missing = _missing(connection, kind, unit.id, wanted)
+                if not missing:
+                    continue
         if unit.processing:
             _note(connection, run, Waiting(0, kind, unit.id, "", b""), "processing")
             continue
@@ -238,10 +303,17 @@ def _offer(
             (kind, unit.id, unit.version),
         ).rowcount
         added += connection.execute(
-            "INSERT INTO waiting (kind, id, version, payload) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (kind, unit.id, unit.version, unit.payload),
+            "INSERT INTO waiting (kind, id, version, payload, streams) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (kind, unit.id, unit.version, unit.payload, ",".join(missing)),
         ).rowcount
     return added
+
+
+def _missing(connection: sqlite3.Connection, kind: UnitKind, unit: str, wanted: Sequence[str]) -> Sequence[str]:
+    """Return the streams that a unit lacks: they were added to the export, or were refused."""
+    statement = "SELECT stream FROM part WHERE kind = ? AND id = ? AND state = 'done'"
+    held = {row[0] for row in connection.execute(statement, (kind, unit))}
+    return [stream for stream in wanted if stream not in held]
 
 
 def _end_list(connection: sqlite3.Connection, run: int, kind: UnitKind, complete: bool, unproven: str) -> int:
@@ -285,18 +357,28 @@ def _commit(
 
 def _done(connection: sqlite3.Connection, run: int, outcome: Outcome, writer: Writer | None) -> None:
     unit = outcome.unit
-    known = connection.execute(
-        "SELECT rows_run, digest FROM unit WHERE kind = ? AND id = ?", (unit.kind, unit.id)
-    ).fetchone()
-    rows_run = run
-    digest = _digest(outcome)
-    if known is not None and known[0] is not None and _digest(outcome, restamp=(run, known[0])) == known[1]:
-        rows_run, digest = known  # nothing in it has changed but the run
-    elif writer is not None:
-        writer.write(connection, outcome)
+    key = (unit.kind, unit.id)
+    rows_run: int | str | None = _value(connection, "SELECT rows_run FROM unit WHERE kind = ? AND id = ?", *key)
+    known = dict(connection.execute("SELECT stream, digest FROM part WHERE kind = ? AND id = ?", key).fetchall())
+    changed: list[Part] = []
+    for part in outcome.parts:
+        if part.state == "refused":
+            connection.execute(_REFUSE_PART, (*key, part.stream, part.reason))
+            continue
+        digest = _digest(part, run)
+        if known.get(part.stream) == digest:
+            statement = "UPDATE part SET state = 'done', reason = '' WHERE kind = ? AND id = ? AND stream = ?"
+            connection.execute(statement, (*key, part.stream))
+            continue
+        changed.append(part)
+        connection.execute(_WRITE_PART, (*key, part.stream, run, part.records, digest))
+    if changed or (rows_run is None and not outcome.parts):
+        rows_run = run
+        if writer is not None:
+            writer.write(connection, replace(outcome, parts=changed))
     connection.execute(
-        "INSERT OR REPLACE INTO unit VALUES (?, ?, ?, 'done', ?, ?, ?, ?, '', NULL)",
-        (unit.kind, unit.id, unit.version, run, run, rows_run, digest),
+        "INSERT OR REPLACE INTO unit VALUES (?, ?, ?, 'done', ?, ?, ?, NULL, '', NULL)",
+        (*key, unit.version, run, run, rows_run),
     )
 
 
@@ -314,9 +396,12 @@ def _deleted(connection: sqlite3.Connection, run: int, outcome: Outcome, writer:
     key = (unit.kind, unit.id)
     had_rows = _value(connection, "SELECT rows_run FROM unit WHERE kind = ? AND id = ?", *key) is not None
     if had_rows and writer is not None:
-        writer.write(connection, outcome)
+        statement = "SELECT stream FROM part WHERE kind = ? AND id = ? AND rows_run IS NOT NULL"
+        streams = [row[0] for row in connection.execute(statement, key)]
+        writer.write(connection, replace(outcome, parts=[Part(stream, b"", 0) for stream in streams]))
+    connection.execute("DELETE FROM part WHERE kind = ? AND id = ?", key)
     _note(connection, run, unit._replace(version="", payload=b""), outcome.state)
-    connection.execute("UPDATE unit SET rows_run = NULL, digest = NULL WHERE kind = ? AND id = ?", key)
+    connection.execute("UPDATE unit SET rows_run = NULL WHERE kind = ? AND id = ?", key)
 
 
 def _note(connection: sqlite3.Connection, run: int, unit: Waiting, state: str, *, reason: str = "") -> None:
@@ -329,18 +414,11 @@ def _note(connection: sqlite3.Connection, run: int, unit: Waiting, state: str, *
     )
 
 
-def _digest(outcome: Outcome, *, restamp: tuple[int, int] | None = None) -> bytes:
-    """A fingerprint of the lines of a unit, as they are or as another run would have written them."""
-    content = hashlib.sha256()
-    for part in outcome.parts:
-        lines = part.lines
-        if restamp is not None:
-            # a quotation mark inside a text is escaped, so this is the last column and nothing else
-            old, new = (b',"_run":%d}\n' % run for run in restamp)
-            lines = lines.replace(old, new)
-        content.update(b"%s %d\n" % (part.stream.encode(), len(lines)))
-        content.update(lines)
-    return content.digest()
+def _digest(part: Part, run: int) -> bytes:
+    """Return a digest of the lines of a part that is the same for every run."""
+    # a quotation mark inside a text is escaped, so this is the last column and nothing else
+    lines = part.lines.replace(b',"_run":%d}\n' % run, b"}\n")
+    return hashlib.blake2b(lines, digest_size=16).digest()
 
 
 def _counts(connection: sqlite3.Connection, run: int) -> dict[UnitKind, UnitCounts]:

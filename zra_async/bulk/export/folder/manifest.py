@@ -42,6 +42,7 @@ def write(
         "finished": finished,
         "partial": report.partial,
         "unproven": report.unproven,
+        "refused_streams": report.refused_streams,
         "watermark": covered.until if covered else None,
         "covers_from": covered.since if covered else None,
         "dropped_fields": dict(report.dropped_fields),

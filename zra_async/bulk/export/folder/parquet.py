@@ -77,7 +77,6 @@ def _write_all(connection: sqlite3.Connection, source: Path, target: Path) -> di
         target.mkdir(parents=True, exist_ok=True)
     except OSError as problem:
         raise LedgerError(f"{target} cannot be made: {problem.strerror}") from problem
-    plain = all_current(connection)
     written: dict[str, Path] = {}
     with duckdb.connect() as engine:
         engine.execute(f"SET memory_limit = '{_MEMORY}'")
@@ -85,7 +84,7 @@ def _write_all(connection: sqlite3.Connection, source: Path, target: Path) -> di
         for stream in _streams(connection):
             written[stream] = target / f"{stream}.parquet"
             try:
-                with _files(connection, source, stream, plain=plain) as files:
+                with _files(connection, source, stream, plain=all_current(connection, stream)) as files:
                     _write(engine, columns(stream), files, written[stream])
             except (duckdb.Error, OSError) as problem:
                 raise LedgerError(f"{written[stream]} cannot be written: {problem}") from problem

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from zra_async.bulk.database import ledger_path
-from zra_async.bulk.export.folder.layout import LEDGER, UNITS, segment_path
+from zra_async.bulk.export.folder.layout import LEDGER, segment_path
 from zra_async.bulk.export.folder.ledger import KIND
 from zra_async.bulk.export.rows.schema import RUN_COLUMN
 from zra_async.bulk.export.streams import STREAMS
@@ -58,21 +58,27 @@ def current_lines(connection: sqlite3.Connection, folder: Path, stream: str) -> 
     spec = STREAMS[stream]
     key = msgspec.defstruct("Key", [(RUN_COLUMN, int), *((name, str | None, None) for name in spec.key)])
     decoder = msgspec.json.Decoder(key)
+    statement = _run_statement(connection)
     unit, current = "", None
     for line in _lines(connection, folder, stream):
         found: dict[str, Any] = msgspec.structs.asdict(decoder.decode(line))
         name = id_of(found, spec.key)
         if current is None or name != unit:
-            unit, current = name, _current_run(connection, spec.unit, name)
+            unit, current = name, _current_run(connection, statement, (spec.unit, name, stream))
         if found[RUN_COLUMN] == current:
             yield line
 
 
-def all_current(connection: sqlite3.Connection) -> bool:
-    """Whether nothing was ever replaced or deleted, so that every line of every segment counts."""
-    written = connection.execute("SELECT coalesce(sum(records), 0) FROM segment WHERE stream = ?", (UNITS,))
-    current = connection.execute("SELECT count(*) FROM unit WHERE rows_run IS NOT NULL")
-    return bool(written.fetchone()[0] == current.fetchone()[0])
+def all_current(connection: sqlite3.Connection, stream: str) -> bool:
+    """Return True if no line of a stream was ever replaced or deleted, so that all lines of its segments count."""
+    written = connection.execute("SELECT coalesce(sum(records), 0) FROM segment WHERE stream = ?", (stream,))
+    # a part that version 0.1.0 wrote does not know its records
+    current = connection.execute(
+        "SELECT coalesce(sum(records), 0), count(*) = count(records) FROM part"
+        " WHERE stream = ? AND rows_run IS NOT NULL",
+        (stream,),
+    )
+    return bool((written.fetchone()[0], 1) == current.fetchone())
 
 
 def segment_files(connection: sqlite3.Connection, folder: Path, stream: str) -> list[tuple[Path, int]]:
@@ -92,6 +98,13 @@ def _lines(connection: sqlite3.Connection, folder: Path, stream: str) -> Iterato
                 yield line
 
 
-def _current_run(connection: sqlite3.Connection, kind: str, unit: str) -> int:
-    row = connection.execute("SELECT rows_run FROM unit WHERE kind = ? AND id = ?", (kind, unit)).fetchone()
+def _run_statement(connection: sqlite3.Connection) -> str:
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'part'").fetchone():
+        return "SELECT rows_run FROM part WHERE kind = ? AND id = ? AND stream = ?"
+    # written by version 0.1.0, where all streams of a unit have the same run; the next run upgrades it
+    return "SELECT rows_run FROM unit WHERE kind = ? AND id = ? AND ? != ''"
+
+
+def _current_run(connection: sqlite3.Connection, statement: str, key: tuple[str, str, str]) -> int:
+    row = connection.execute(statement, key).fetchone()
     return -1 if row is None or row[0] is None else row[0]

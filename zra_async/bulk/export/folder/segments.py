@@ -29,13 +29,16 @@ _encode_lines = msgspec.json.Encoder().encode_lines
 class UnitRow(Row, frozen=True, gc=False):
     """A unit that a run has written (`exported`) or found to be gone (`deleted`).
 
-    The lines of a unit are its present ones when their `_run` is that of its last line here, and that is `exported`.
+    The lines of a unit in a stream are its present ones when their `_run` is that of the last line here that names the
+    unit and, in `streams`, the stream, and that line is `exported`. A line of version 0.1.0 has no `streams`, and names
+    all of them.
     """
 
     kind: str
     id: str
     state: str
     at: datetime
+    streams: tuple[str, ...] = ()
 
 
 class Segment:
@@ -121,8 +124,9 @@ class Segments:
             if part.records:
                 self._append(connection, part.stream, part.lines, part.records)
         unit, now = outcome.unit, datetime.now(UTC).replace(microsecond=0)
+        streams = tuple(part.stream for part in outcome.parts)
         state = "exported" if outcome.state == "done" else "deleted"
-        line = _encode_lines([UnitRow(unit.kind, unit.id, state, now, run=self._run)])
+        line = _encode_lines([UnitRow(unit.kind, unit.id, state, now, streams, run=self._run)])
         self._append(connection, UNITS, line, 1)
 
     def sync(self, connection: sqlite3.Connection) -> None:

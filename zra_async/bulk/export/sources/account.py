@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Map
 from contextlib import aclosing, suppress
 from datetime import datetime, timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar
 
 import msgspec
@@ -21,6 +22,7 @@ from zra_async.api.teams import people as team_people
 from zra_async.api.teams.models import Team
 from zra_async.bulk.caller import BulkCaller
 from zra_async.bulk.export.folder.ledger import Ledger
+from zra_async.bulk.export.refusals import REFUSED, Refusals
 from zra_async.bulk.export.rows import account as account_rows
 from zra_async.bulk.export.sources.periods import FLOOR, HORIZON, PeriodWalk
 from zra_async.bulk.export.streams import STREAMS
@@ -61,10 +63,14 @@ async def confirm_gone(problem: errors.NotFound, whole: Awaitable[Any]) -> NoRet
 
 
 class Reading(NamedTuple):
-    """What was read of a unit, by stream, and the users that it names."""
+    """The rows of a unit by stream, the users that it names, and the streams that were refused, each with the reason.
+
+    A stream that was wanted and is in neither has no rows.
+    """
 
     rows: Mapping[str, Sequence[msgspec.Struct]]
     people: Sequence[str] = ()
+    refused: Mapping[str, str] = MappingProxyType({})
 
 
 class Source(Protocol):
@@ -102,6 +108,7 @@ class Calls:
     def __init__(self, zra: BulkCaller) -> None:
         self.zra: BulkCaller = zra.with_options(lane=Lane.BULK, deadline=None)
         self.counts: Counter[Label] = Counter()
+        self.refusals: Refusals = Refusals()
 
     async def one(self, operation: Operation[Any], answer: Awaitable[T]) -> T:
         """Make one call."""
@@ -131,6 +138,35 @@ class Calls:
             return self.pages(operation, begin(first, last))
 
         return PeriodWalk(kind, listing, since, until, now)
+
+    async def part(
+        self,
+        streams: Sequence[str],
+        read: Callable[[], Awaitable[T]],
+        refused: dict[str, str],
+        *,
+        not_ready: int | None = None,
+    ) -> T | None:
+        """Make the calls that ``streams`` share; None if there are no streams, or if the service refuses them.
+
+        Refused streams are added to ``refused``. A stream that this run has closed is refused without a call and
+        without a reason. Raises `NotReady` for an answer with the code ``not_ready``.
+        """
+        if not streams:
+            return None
+        if self.refusals.closes(streams):
+            refused.update(dict.fromkeys(streams, ""))
+            return None
+        try:
+            answer = await read()
+        except REFUSED as problem:
+            if problem.code is not None and problem.code == not_ready:
+                raise NotReady from None
+            self.refusals.refuse(streams, str(problem))
+            refused.update(dict.fromkeys(streams, str(problem)))
+            return None
+        self.refusals.accept(streams)
+        return answer
 
     async def all(
         self,
@@ -246,18 +282,25 @@ class Deals:
 
     async def read(self, unit: Waiting, run: int) -> Reading | None:
         """Read the detail of a deal, and its activities if they are wanted."""
-        detail = await self._detail(unit.id)
-        if not unit.payload:
-            return None
-        listed = self._decoder.decode(unit.payload)
-        found: dict[str, Sequence[msgspec.Struct]] = {"deals": [account_rows.deal_row(listed, detail, run)]}
-        if "deal_activities" in self._streams:
-            try:
-                items = await self._calls.all(api_deals.ACTIVITIES, {"deal_id": unit.id})
-            except errors.NotFound as problem:
-                await confirm_gone(problem, self._detail(unit.id))
+        found: dict[str, Sequence[msgspec.Struct]] = {}
+        refused: dict[str, str] = {}
+        wanted = unit.streams or self._streams
+        listed = self._decoder.decode(unit.payload) if unit.payload else None
+        if listed is None or not unit.streams or "deals" in wanted:
+            detail = await self._detail(unit.id)
+            if listed is None:
+                return None
+            found["deals"] = [account_rows.deal_row(listed, detail, run)]
+        activities = [name for name in ("deal_activities",) if name in wanted]
+        try:
+            items = await self._calls.part(
+                activities, lambda: self._calls.all(api_deals.ACTIVITIES, {"deal_id": unit.id}), refused
+            )
+        except errors.NotFound as problem:
+            await confirm_gone(problem, self._detail(unit.id))
+        if items is not None:
             found["deal_activities"] = account_rows.deal_activity_rows(unit.id, items, run)
-        return Reading(found, [listed.owner_id] if listed.owner_id else ())
+        return Reading(found, [listed.owner_id] if listed.owner_id else (), refused)
 
     async def _detail(self, deal_id: str) -> DealDetail:
         try:
@@ -283,9 +326,12 @@ class Teams:
 
     def __init__(self, calls: Calls, streams: Collection[str]) -> None:
         self._calls = calls
-        everybody = "playlists" in streams  # their owners have to be found
-        self._members = everybody or "team_members" in streams
-        self._managers = everybody or "team_managers" in streams
+        self._everybody = "playlists" in streams  # their owners have to be found
+        people: dict[str, ListOperation[Any, Any]] = {
+            "team_members": team_people.LIST_MEMBERS,
+            "team_managers": team_people.LIST_MANAGERS,
+        }
+        self._people = [item for item in people.items() if self._everybody or item[0] in streams]
         self._decoder = msgspec.json.Decoder(_ListedTeam)
 
     async def pages(self) -> AsyncGenerator[Sequence[Listed]]:
@@ -315,18 +361,19 @@ class Teams:
             "teams": [account_rows.team_row(listed.team, listed.parent_team_id, run)]
         }
         people: list[str] = []
+        refused: dict[str, str] = {}
         try:
-            if self._members:
-                members = await self._calls.all(team_people.LIST_MEMBERS, team)
-                found["team_members"] = account_rows.team_user_rows(unit.id, members, run)
-                people += [user.user_id for user in members]
-            if self._managers:
-                managers = await self._calls.all(team_people.LIST_MANAGERS, team)
-                found["team_managers"] = account_rows.team_user_rows(unit.id, managers, run)
-                people += [user.user_id for user in managers]
+            for stream, operation in self._people:
+                users = await self._calls.part([stream], partial(self._calls.all, operation, team), refused)
+                if users is not None:
+                    found[stream] = account_rows.team_user_rows(unit.id, users, run)
+                    people += [user.user_id for user in users]
         except errors.NotFound as problem:
             await confirm_gone(problem, self._calls.one(api_teams.GET, api_teams.Teams(self._calls.zra).get(unit.id)))
-        return Reading(found, people)
+        if self._everybody:
+            for reason in filter(None, refused.values()):
+                self._calls.refusals.note("playlists", reason)
+        return Reading(found, people, refused)
 
 
 class Users:
@@ -353,10 +400,13 @@ class Users:
 
     async def read(self, unit: Waiting, run: int) -> Reading | None:
         """Read the playlists of a user."""
+        refused: dict[str, str] = {}
         try:
-            playlists = await self._calls.all(api_playlists.LIST, {"user_id": unit.id})
+            playlists = await self._calls.part(
+                ["playlists"], lambda: self._calls.all(api_playlists.LIST, {"user_id": unit.id}), refused
+            )
         except errors.NotFound as problem:
             if means_gone(problem):
                 raise Gone from None
             raise
-        return Reading({"playlists": account_rows.playlist_rows(unit.id, playlists, run)})
+        return Reading({"playlists": account_rows.playlist_rows(unit.id, playlists or (), run)}, refused=refused)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
 from datetime import UTC
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -15,11 +16,12 @@ from zra_async.api.conversations.content_models import ContentAnalysis
 from zra_async.api.conversations.merge import merge_analysis, merge_speakers
 from zra_async.api.conversations.models import Conversation, ConversationDetail, PeriodType
 from zra_async.bulk.export.rows import conversations as rows
-from zra_async.bulk.export.sources.account import Calls, Gone, NotReady, Reading, confirm_gone, means_gone, version_of
+from zra_async.bulk.export.sources.account import Calls, Gone, Reading, confirm_gone, means_gone, version_of
 from zra_async.bulk.export.sources.periods import AHEAD
 from zra_async.bulk.export.streams import STREAMS
 from zra_async.bulk.export.units import Listed, Waiting
 from zra_async.bulk.export.windows import Window
+from zra_async.files.download import DownloadedRecording
 from zra_async.osfiles.threads import to_thread
 from zra_async.results.exports import UnitKind, UnprovenPeriod
 
@@ -28,6 +30,8 @@ _IN_PROCESSING = 5004
 _FROM_INTERACTIONS = ("participants", "transcripts")
 _FROM_ANALYSIS = tuple(name for name, spec in STREAMS.items() if content.CONTENT_ANALYSIS in spec.reads)
 _FROM_SCORECARDS = ("scorecards", "scorecard_questions")
+_FROM_DETAIL = ("conversations", "recordings")
+T = TypeVar("T")
 
 Found = dict[str, Sequence[msgspec.Struct]]
 
@@ -52,10 +56,7 @@ class Conversations:
         self._calls = calls
         self._window = window
         self._recordings = recordings
-        self._speech = any(name in streams for name in _FROM_INTERACTIONS)
-        self._analysis = any(name in streams for name in _FROM_ANALYSIS)
-        self._scorecards = any(name in streams for name in _FROM_SCORECARDS)
-        self._comments = "comments" in streams
+        self._streams = frozenset(streams)
         self._decoder = msgspec.json.Decoder(Conversation)
 
     async def pages(self) -> AsyncGenerator[Sequence[Listed]]:
@@ -81,22 +82,25 @@ class Conversations:
 
     async def read(self, unit: Waiting, run: int) -> Reading | None:
         """Read one conversation with all that is wanted of it."""
-        detail = await self._detail(unit.id)
+        wanted = unit.streams or self._streams
+        detail = None
+        # the detail tells a conversation that is gone from one that merely lacks something
+        if not unit.payload or not unit.streams or not wanted.isdisjoint(_FROM_DETAIL):
+            detail = await self._detail(unit.id)
         if not unit.payload:
             return None
+        reader = _ConversationReader(self._calls, unit.id, wanted, run)
         listed = self._decoder.decode(unit.payload)
-        found: Found = {"conversations": [rows.conversation_row(listed, detail, run)]}
+        if detail is not None:
+            reader.found["conversations"] = [rows.conversation_row(listed, detail, run)]
         try:
-            await self._content(unit.id, found, run)
-            await self._recording(unit.id, detail, found, run)
+            await reader.read()
+            if detail is not None and detail.download_link is not None and self._recordings is not None:
+                await reader.read_recording(self._recordings)
         except errors.NotFound as problem:
             await confirm_gone(problem, self._detail(unit.id))
-        except errors.PermissionDenied as refusal:
-            if refusal.code == _IN_PROCESSING:
-                raise NotReady from None
-            raise
-        host = detail.host_id or listed.host_id
-        return Reading(found, [host] if host else ())
+        host = (detail.host_id if detail else None) or listed.host_id
+        return Reading(reader.found, [host] if host else (), reader.refused)
 
     async def _detail(self, conversation_id: str) -> ConversationDetail:
         try:
@@ -106,33 +110,54 @@ class Conversations:
                 raise Gone from None
             raise
 
-    async def _content(self, conversation_id: str, found: Found, run: int) -> None:
-        read, path = self._calls.all, {"conversation_id": conversation_id}
-        if self._speech:
-            spoken = merge_speakers(await read(content.INTERACTIONS, path))
-            found["participants"] = rows.participant_rows(conversation_id, spoken, run)
-            found["transcripts"] = rows.transcript_rows(conversation_id, spoken, run)
-        if self._analysis:
-            pages = await read(content.CONTENT_ANALYSIS, path, {"analysis_type": "all"})
-            _add_findings(conversation_id, pages[0] if len(pages) == 1 else merge_analysis(pages), found, run)
-        if self._scorecards:
-            cards = await read(content.SCORECARDS, path)
-            found["scorecards"] = rows.scorecard_rows(conversation_id, cards, run)
-            found["scorecard_questions"] = rows.scorecard_question_rows(conversation_id, cards, run)
-        if self._comments:
-            written = await read(comments.LIST, path)
-            found["comments"] = rows.comment_rows(conversation_id, written, run)
 
-    async def _recording(self, conversation_id: str, detail: ConversationDetail, found: Found, run: int) -> None:
-        if self._recordings is None or detail.download_link is None:
-            return
+class _ConversationReader:
+    """Reads what is wanted of one conversation besides its detail."""
+
+    def __init__(self, calls: Calls, conversation_id: str, wanted: Collection[str], run: int) -> None:
+        self.found: Found = {}
+        self.refused: dict[str, str] = {}
+        self._calls = calls
+        self._id = conversation_id
+        self._wanted = wanted
+        self._run = run
+
+    async def read(self) -> None:
+        """Make each call that a wanted stream needs."""
+        name, run, path = self._id, self._run, {"conversation_id": self._id}
+        read = self._calls.all
+        if (spoken := await self._part(_FROM_INTERACTIONS, lambda: read(content.INTERACTIONS, path))) is not None:
+            merged = merge_speakers(spoken)
+            self.found["participants"] = rows.participant_rows(name, merged, run)
+            self.found["transcripts"] = rows.transcript_rows(name, merged, run)
+        everything = {"analysis_type": "all"}
+        pages = await self._part(_FROM_ANALYSIS, lambda: read(content.CONTENT_ANALYSIS, path, everything))
+        if pages is not None:
+            _add_findings(name, pages[0] if len(pages) == 1 else merge_analysis(pages), self.found, run)
+        if (cards := await self._part(_FROM_SCORECARDS, lambda: read(content.SCORECARDS, path))) is not None:
+            self.found["scorecards"] = rows.scorecard_rows(name, cards, run)
+            self.found["scorecard_questions"] = rows.scorecard_question_rows(name, cards, run)
+        if (written := await self._part(("comments",), lambda: read(comments.LIST, path))) is not None:
+            self.found["comments"] = rows.comment_rows(name, written, run)
+
+    async def read_recording(self, recordings: Path) -> None:
+        """Download the recording, if it is wanted."""
         # an id is no safe name, and two recordings may have the same one: each gets a folder of its own
-        folder = self._recordings / version_of(conversation_id.encode())
-        await to_thread(make_place, self._recordings, folder)
-        done = self._calls.zra.conversations.download_recording(conversation_id, to=folder, overwrite=True)
-        file = await self._calls.one(api.GET, done)
-        place = file.path.relative_to(self._recordings.parent).as_posix()
-        found["recordings"] = [rows.RecordingRow(conversation_id, place, file.size, run=run)]
+        folder = recordings / version_of(self._id.encode())
+
+        async def download() -> DownloadedRecording:
+            await to_thread(make_place, recordings, folder)
+            done = self._calls.zra.conversations.download_recording(self._id, to=folder, overwrite=True)
+            return await self._calls.one(api.GET, done)
+
+        file = await self._part(("recordings",), download)
+        if file is not None:
+            place = file.path.relative_to(recordings.parent).as_posix()
+            self.found["recordings"] = [rows.RecordingRow(self._id, place, file.size, run=self._run)]
+
+    async def _part(self, streams: Sequence[str], read: Callable[[], Awaitable[T]]) -> T | None:
+        wanted = [stream for stream in streams if stream in self._wanted]
+        return await self._calls.part(wanted, read, self.refused, not_ready=_IN_PROCESSING)
 
 
 def make_place(*folders: Path) -> None:
