@@ -125,16 +125,15 @@ def test_a_late_call_counts_from_when_it_was_sent(connection: Any, account: str)
     database.sleep(0.9)
     database.book(moves={slot: slot + 0.5})
     database.sleep(0.4)
-    answer = database.book(urgent=1)
-    assert answer.urgent == []
-    assert answer.next_ + database.passed == pytest.approx(slot + 1.52, abs=0.001)
+    [second] = database.slots(database.book(urgent=1))
+    assert second == pytest.approx(slot + 1.52, abs=0.001)
 
 
 def test_bulk_is_served_first_come_first_served_over_processes(connection: Any, account: str) -> None:
     """A process whose callers came later leaves the slots to the one whose callers wait longer."""
     database = Database(connection, account, 10)
     assert len(database.book(1, bulk=20, since=time.time() - 9).bulk) < 20
-    database.sleep(0.1)
+    database.sleep(0.07)
     assert database.book(2, bulk=5).bulk == []
     assert database.book(1, bulk=1, since=time.time() - 9).bulk
 

@@ -22,10 +22,10 @@ from zra_async.core.operation import Label
 from zra_async.postgres.link import DatabaseLink, DatabaseLost
 from zra_async.postgres.permit import SharedPermit
 
-HORIZON = 0.1  #: seconds that slots are booked ahead: as much is lost when a process is killed
-MARGIN = 0.02  #: seconds by which each window is longer than that of the service
+HORIZON = 0.08  #: seconds that slots are booked ahead: as much is lost when a process is killed
+MARGIN = 0.015  #: seconds by which each window is longer than that of the service
 _MOST = 32  #: callers of a lane that one statement books for
-_SLACK = 0.01  #: the delay that the quickest answers may have met with, in seconds
+_SLACK = 0.008  #: the delay that the quickest answers may have met with, in seconds
 _DOUBT = 0.1  #: how much later than it was sent an attempt counts that has no answer yet, in seconds
 _REPORT = 0.004  #: a smaller delay is covered by the margin
 _FLUSH = 0.03  #: seconds until reports are sent for which no booking comes

@@ -38,7 +38,7 @@ class PostgresRateLimiter:
     plan or identity is refused with `ConfigurationError`.
 
     Calls are granted on the clock of the database: first come, first served over all processes, interactive calls
-    before bulk ones, which keep a tenth. Bulk calls are booked at most 100 ms ahead, so that a process that is killed
+    before bulk ones, which keep a tenth. Bulk calls are booked at most 80 ms ahead, so that a process that is killed
     costs no more. While the database is away, calls go on after one window with this process's part of the limits, and
     the events `SharedLimitsLost` and `SharedLimitsRestored` tell so.
 

@@ -12,7 +12,7 @@ create table if not exists zra_limit (
   account text not null, label text not null, gen bigint not null default 1, uses int not null default 0,
   n int not null, period float8 not null, margin float8 not null,
   log float8[] not null,                    -- the n latest slots, the earliest first
-  last float8 not null default 0,           -- the latest slot in the order of booking
+  last float8 not null default 0,           -- when the next turn is
   at float8 not null default 0,             -- the time of the latest booking
   frozen_until float8 not null default 0, thawing bool not null default false, probe_until float8 not null default 0,
   owed int not null default 0,              -- interactive slots since the latest bulk slot
@@ -103,10 +103,11 @@ create or replace function zra_rate(b zra_limit, p_now float8) returns int langu
   select greatest(1, b.n - ceil(greatest(0, b.foreign_calls - b.n * 0.05 * power(greatest(0, p_now - b.foreign_at) / 60, 2)))::int)
 $$;
 
--- The earliest slot after p_now: fewer than the limit lie in any window that holds it. The log is sorted.
+-- The earliest slot after p_now: fewer than the limit lie in any window that holds it, and its turn has come. The log
+-- is sorted. Turns are a step apart, and a twelfth of the period may be caught up after a pause.
 create or replace function zra_slot(b zra_limit, p_rate int, p_now float8, p_paced bool) returns float8 language sql immutable as $$
   select greatest(p_now, b.log[b.n - p_rate + 1] + b.period + b.margin,
-    case when p_paced then b.last + 0.95 * b.period / p_rate else 0 end)
+    case when p_paced then b.last else 0 end)
 $$;
 
 create or replace function zra_logged(p_log float8[], p_slot float8) returns float8[] language sql immutable as $$
@@ -124,7 +125,7 @@ create or replace function zra_book(p_account text, p_label text, p_budget text,
 declare
   b zra_limit; d zra_limit_day; s float8; i int; older float8; older_urgent float8; ahead int; left_ int := 2147483647;
   started float8; unsent int := 0; step float8; nu int := cardinality(p_urgent); nb int := cardinality(p_bulk);
-  urgent_due float8; bulk_due float8;
+  urgent_due float8; bulk_due float8; due_urgent float8;
 begin
   perform set_config('synchronous_commit', 'off', true);  -- a booking need not survive a crash of the database
   b := zra_locked(p_account, p_label);
@@ -159,30 +160,35 @@ begin
     from unnest(b.claim_key, b.claim_urgent, b.claim_head, b.claim_count, b.claim_due) q(k, u, h, c, w)
     where k <> p_process and w > now_ - 0.02;
   if now_ >= b.frozen_until and not (b.thawing and now_ < b.probe_until) then
-    select min(h) into older_urgent from unnest(b.claim_urgent, b.claim_head) q(u, h) where u;
+    -- a slot is left to callers of other processes who wait longer, if these come for it in time
+    select min(h), min(w) into older_urgent, due_urgent from unnest(b.claim_urgent, b.claim_head, b.claim_due) q(u, h, w) where u;
     select min(h) into older from unnest(b.claim_urgent, b.claim_head) q(u, h) where not u;
     for i in 1..nu loop
-      exit when left_ <= 0 or p_urgent[i] > older_urgent + 0.02;
-      s := zra_slot(b, rate, now_, b.last > now_);
-      if b.owed >= 9 and b.bulk_wants > now_ and s > now_ and s <= now_ + p_horizon then  -- this one is for bulk
-        b.held := b.held || s; b.log := zra_logged(b.log, s); b.last := s; b.owed := 0;
+      exit when left_ <= 0;
+      s := zra_slot(b, rate, now_, b.log[b.n] > now_);  -- a few callers go at once, unless others are booked ahead
+      exit when p_urgent[i] > older_urgent + 0.02 and exists (select 1
+        from unnest(b.claim_urgent, b.claim_head, b.claim_due) q(u, h, w) where u and h < p_urgent[i] - 0.02 and w <= s);
+      if b.owed >= 9 and b.bulk_wants > now_ and s > now_ and s <= now_ + 3 * p_horizon then  -- this one is for bulk
+        b.held := b.held || s; b.log := zra_logged(b.log, s); b.last := greatest(b.last, s - b.period / 12) + step; b.owed := 0;
         s := zra_slot(b, rate, now_, true);
       end if;
-      exit when s > now_ + p_horizon;
-      b.log := zra_logged(b.log, s); b.last := s; b.owed := b.owed + 1; left_ := left_ - 1; urgent := urgent || s;
+      exit when s > now_ + 3 * p_horizon;
+      b.log := zra_logged(b.log, s); b.last := greatest(b.last, s - b.period / 12) + step; b.owed := b.owed + 1; left_ := left_ - 1; urgent := urgent || s;
       if b.thawing then b.probe_until := s + 2; probe := true; exit; end if;
     end loop;
     if not probe then
       for i in 1..nb loop
-        exit when left_ <= 0 or p_bulk[i] > older + 0.05;
+        exit when left_ <= 0;
         while b.held[1] < now_ loop b.held := b.held[2:]; end loop;
-        if b.held[1] <= now_ + p_horizon then
+        if b.held[1] <= now_ + 3 * p_horizon then
           s := b.held[1]; b.held := b.held[2:];
         else
-          exit when cardinality(urgent) < nu or older_urgent is not null;  -- interactive callers come first
           s := zra_slot(b, rate, now_, true);
           exit when s > now_ + p_horizon;
-          b.log := zra_logged(b.log, s); b.last := s; b.owed := 0;
+          exit when cardinality(urgent) < nu or due_urgent <= s;  -- interactive callers come first
+          exit when p_bulk[i] > older + 0.05 and exists (select 1
+            from unnest(b.claim_urgent, b.claim_head, b.claim_due) q(u, h, w) where not u and h < p_bulk[i] - 0.05 and w <= s);
+          b.log := zra_logged(b.log, s); b.last := greatest(b.last, s - b.period / 12) + step; b.owed := 0;
         end if;
         left_ := left_ - 1; bulk := bulk || s;
         if b.thawing then b.probe_until := s + 2; probe := true; exit; end if;
@@ -191,7 +197,7 @@ begin
   end if;
   next_ := greatest(zra_slot(b, rate, now_, true), b.frozen_until, case when b.thawing then b.probe_until else 0 end);
   if cardinality(urgent) < nu then
-    urgent_due := greatest(now_ + 0.002, next_ - p_horizon + 0.2 * p_horizon);
+    urgent_due := greatest(now_ + 0.002, next_ - p_horizon);
     b.claim_key := b.claim_key || p_process; b.claim_urgent := b.claim_urgent || true;
     b.claim_head := b.claim_head || p_urgent[cardinality(urgent) + 1]; b.claim_count := b.claim_count || nu - cardinality(urgent);
     b.claim_due := b.claim_due || urgent_due;
@@ -201,7 +207,7 @@ begin
     select coalesce(sum(c), 0) into ahead from unnest(b.claim_urgent, b.claim_head, b.claim_count) q(u, h, c)
       where u or h < p_bulk[cardinality(bulk) + 1];
     s := coalesce(b.held[1], next_);
-    bulk_due := least(greatest(now_ + 0.002, s - p_horizon / 2 + ahead * step), greatest(now_ + 0.25, s - p_horizon / 2));
+    bulk_due := least(greatest(now_ + 0.002, s - p_horizon / 3 + ahead * step), greatest(now_ + 0.25, s - p_horizon / 3));
     b.claim_key := b.claim_key || p_process; b.claim_urgent := b.claim_urgent || false;
     b.claim_head := b.claim_head || p_bulk[cardinality(bulk) + 1]; b.claim_count := b.claim_count || nb - cardinality(bulk);
     b.claim_due := b.claim_due || bulk_due;
