@@ -112,7 +112,7 @@ def main(options: Options) -> Report:
             rig = _Rig(account, asyncio.run(_conversation(account)), server.dsn())
             tables, targets = _processes(rig, options)
         progress("shared: bookings beside an open transaction")
-        booking = _bookings(server.dsn(), 3_000 if options.quick else 300_000)
+        booking = _bookings(server.dsn(), 3_000 if options.quick else 60_000)
     finally:
         server.stop()
     targets.append(at_most("booking beside an open transaction, p99 of the last 1 000, ms", booking["p99, ms"], 1.0))
@@ -126,7 +126,7 @@ async def _conversation(account: Account) -> str:
 
 
 def _processes(rig: _Rig, options: Options) -> tuple[dict[str, list[Row]], list[Target]]:
-    seconds = 4.0 if options.quick else 20.0
+    seconds = 4.0 if options.quick else 8.0
     rows: list[Row] = []
     targets: list[Target] = []
 
