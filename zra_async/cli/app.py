@@ -15,7 +15,7 @@ from zra_async.cli.stopping import Stopped, code_of
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CommandEntry:
     """A command that is not loaded yet: the module of that holds it, and what ``zra --help`` says of it."""
 
     module: str
@@ -23,17 +23,17 @@ class Entry:
 
 
 COMMANDS = {
-    "demo": Entry("demo", "See it work: uploads and an export on an embedded account, in seconds."),
-    "sandbox": Entry("sandbox", "Serve an account on this machine, for programs and tests."),
-    "check": Entry("check", "Find out what is wrong with credentials, scopes, clock or network."),
-    "list": Entry("listing", "Print the items of a list, such as conversations."),
-    "get": Entry("getting", "Print single things, by their ids."),
-    "export": Entry("export", "Export the account into a folder, or bring that folder up to date."),
-    "upload": Entry("upload", "Upload a recording, and make a conversation of it."),
-    "download": Entry("download", "Download the recordings of conversations."),
-    "ingest": Entry("ingest", "Turn recordings into conversations by the thousand, from a manifest."),
-    "crm": Entry("crm", "Import accounts, contacts, deals and leads from files."),
-    "call": Entry("calling", "Call any operation of the API by its name."),
+    "demo": CommandEntry("demo", "See it work: uploads and an export on an embedded account, in seconds."),
+    "sandbox": CommandEntry("sandbox", "Serve an account on this machine, for programs and tests."),
+    "check": CommandEntry("check", "Find out what is wrong with credentials, scopes, clock or network."),
+    "list": CommandEntry("listing", "Print the items of a list, such as conversations."),
+    "get": CommandEntry("getting", "Print single things, by their ids."),
+    "export": CommandEntry("export", "Export the account into a folder, or bring that folder up to date."),
+    "upload": CommandEntry("upload", "Upload a recording, and make a conversation of it."),
+    "download": CommandEntry("download", "Download the recordings of conversations."),
+    "ingest": CommandEntry("ingest", "Turn recordings into conversations by the thousand, from a manifest."),
+    "crm": CommandEntry("crm", "Import accounts, contacts, deals and leads from files."),
+    "call": CommandEntry("calling", "Call any operation of the API by its name."),
 }
 
 

@@ -30,7 +30,7 @@ class GivenUp(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class FailureMessage:
     """A failure to report: the exit code, one line, and advice ("" if the line says it itself).
 
     `passing` says that the same command may succeed later.
@@ -68,7 +68,7 @@ def report_shown(show: Callable[[Any], None]) -> Generator[None]:
         raise
 
 
-def explain(error: BaseException, options: Collection[str] = ()) -> Failure:
+def explain(error: BaseException, options: Collection[str] = ()) -> FailureMessage:
     """Say what ``error`` means to the one who typed a command with these options."""
     error = innermost(error)
     code, advice = _judge(error)
@@ -76,7 +76,7 @@ def explain(error: BaseException, options: Collection[str] = ()) -> Failure:
     message = clean(in_options(_one_line(error), options))
     if not advice and "No such file or directory" in message and _is_here_gone():
         advice = "the current folder does not exist any more: change to another one"
-    return Failure(code, message, possible(advice, options), passing)
+    return FailureMessage(code, message, possible(advice, options), passing)
 
 
 def _judge(error: BaseException) -> tuple[int, str]:

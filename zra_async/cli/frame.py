@@ -21,7 +21,7 @@ import click
 from zra_async.cli.connection import Connection, opened, silent
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import GivenUp, explain, innermost
-from zra_async.cli.output.data import Output, Sink, output_options, report_options, take_output
+from zra_async.cli.output.data import DataOutput, Sink, output_options, report_options, take_output
 from zra_async.cli.output.streams import StdoutLost, ended_without_stdout, say
 from zra_async.cli.stopping import Stopped, code_of, handled
 from zra_async.client import ZRAClient
@@ -33,7 +33,7 @@ class Frame:
     """The context of a command besides its own options. `again` is the command line as it was typed."""
 
     connection: Connection
-    output: Output
+    output: DataOutput
     debug: bool
     again: str
     options: frozenset[str] = frozenset()  #: the options of this command
@@ -86,7 +86,7 @@ def standalone(name: str, *, on_interrupt: Exit = Exit.INTERRUPTED) -> Callable[
         @click.option("--debug", is_flag=True, help="Log everything, and show where an error comes from.")
         @functools.wraps(work)
         def callback(debug: bool, **params: Any) -> int:
-            frame = Frame(connection=Connection(), output=Output(), debug=debug, again=_typed())
+            frame = Frame(connection=Connection(), output=DataOutput(), debug=debug, again=_typed())
             return _drive(functools.partial(work, **params), frame, on_interrupt)
 
         return callback

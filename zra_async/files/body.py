@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from zra_async.core.form import Send
-from zra_async.files.source import Source
+from zra_async.files.source import UploadSource
 from zra_async.results.uploads import Part
 
 #: What is read of a part at a time. Half of it costs a tenth of the speed. With what the connection holds of it (as
@@ -22,7 +22,7 @@ class PartBody:
     content_type = "application/octet-stream"
 
     def __init__(
-        self, source: Source, part: Part, *, on_attempt: Callable[[], None], on_sent: Callable[[int], None]
+        self, source: UploadSource, part: Part, *, on_attempt: Callable[[], None], on_sent: Callable[[int], None]
     ) -> None:
         self.size: int = part.size
         self._source = source

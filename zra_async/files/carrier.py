@@ -19,7 +19,7 @@ from zra_async.files.journal import JournalFile
 from zra_async.files.parts import Means, PartsUpload
 from zra_async.files.plan import plan_parts
 from zra_async.files.progress import Meter
-from zra_async.files.source import Source, fingerprint
+from zra_async.files.source import UploadSource, fingerprint
 from zra_async.files.terms import SOURCES, UploadedFile, Wanted
 from zra_async.osfiles.threads import to_thread
 from zra_async.results.uploads import Fingerprint, Part, UploadState
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from zra_async.session import Session
 
 
-class Carrier:
+class FileUploader:
     """Carries the files of one client, which share its slots."""
 
     def __init__(self, session: Session, options: CallOptions) -> None:
@@ -37,7 +37,7 @@ class Carrier:
         self._options = CallOptions(timeout=None, lane=options.lane, retry=options.retry)
         self._small: api.FileOperations | None = None
 
-    async def upload(self, content: Source, wanted: Wanted, log: JournalFile | None) -> UploadedFile:
+    async def upload(self, content: UploadSource, wanted: Wanted, log: JournalFile | None) -> UploadedFile:
         """Upload ``content`` in the way that suits its size, or go on with what the journal says."""
         state = await loaded(log)
         if state is not None:
@@ -47,14 +47,14 @@ class Carrier:
         return msgspec.structs.replace(done, warnings=warnings) if warnings else done
 
     async def _carried(
-        self, content: Source, wanted: Wanted, log: JournalFile | None, state: UploadState | None
+        self, content: UploadSource, wanted: Wanted, log: JournalFile | None, state: UploadState | None
     ) -> UploadedFile:
         if wanted.in_parts(content.size, self._session.config.transfers.single_upload_limit):
             return await self.in_parts(content, wanted, log, state)
         return await self._at_once(content, wanted, log, state)
 
     async def in_parts(
-        self, content: Source, wanted: Wanted, log: JournalFile | None, state: UploadState | None
+        self, content: UploadSource, wanted: Wanted, log: JournalFile | None, state: UploadState | None
     ) -> UploadedFile:
         """Upload ``content`` in parts; those of ``state`` are there already."""
         stamp = await to_thread(fingerprint, content)
@@ -85,7 +85,7 @@ class Carrier:
         )
 
     async def _at_once(
-        self, content: Source, wanted: Wanted, log: JournalFile | None, state: UploadState | None
+        self, content: UploadSource, wanted: Wanted, log: JournalFile | None, state: UploadState | None
     ) -> UploadedFile:
         if log is not None:
             stamp = await to_thread(fingerprint, content)
@@ -98,7 +98,7 @@ class Carrier:
             await to_thread(log.save, msgspec.structs.replace(state, file_id=file_id))
         return UploadedFile(file_id=file_id, file_name=wanted.name, size=content.size)
 
-    def _new_state(self, content: Source, wanted: Wanted, stamp: Fingerprint, part_size: int) -> UploadState:
+    def _new_state(self, content: UploadSource, wanted: Wanted, stamp: Fingerprint, part_size: int) -> UploadState:
         return UploadState(
             file_name=wanted.name,
             main_file_id=wanted.main_file_id,
@@ -108,7 +108,7 @@ class Carrier:
             created=self._session.clock.now(),
         )
 
-    async def _single(self, content: Source, wanted: Wanted) -> str:
+    async def _single(self, content: UploadSource, wanted: Wanted) -> str:
         changed = content.mtime_ns()
         meter = Meter(content.size, 1, wanted.on_progress)
         whole = Part(1, 0, content.size)
@@ -142,7 +142,7 @@ class Carrier:
         return plan_parts(size, part_size=wanted, daily_budget=budget)[0].size
 
 
-async def _checked(content: Source, wanted: Wanted) -> tuple[str, ...]:
+async def _checked(content: UploadSource, wanted: Wanted) -> tuple[str, ...]:
     """Look at an attachment before it is sent, and log what is wrong with it."""
     if not wanted.main_file_id:
         return ()
@@ -157,7 +157,7 @@ async def loaded(log: JournalFile | None) -> UploadState | None:
     return None if log is None else await to_thread(log.load)
 
 
-def _path_of(content: Source) -> str:
+def _path_of(content: UploadSource) -> str:
     try:
         content.path.encode()
     except UnicodeEncodeError:

@@ -13,7 +13,7 @@ from typing import IO, Any
 from zra_async.errors import InvalidArgument, SourceError
 from zra_async.files.gather import Gatherer
 from zra_async.files.pieces import Piece, pieces_of, reading
-from zra_async.files.source import FileSource, MemorySource, Source, open_object, open_path
+from zra_async.files.source import FileSource, MemorySource, UploadSource, open_object, open_path
 from zra_async.osfiles.temporary import temporary_file
 from zra_async.osfiles.threads import to_thread
 from zra_async.results.uploads import LARGEST_FILE
@@ -40,7 +40,7 @@ def name_of(given: Uploadable) -> str:
     return PurePath(name).name if isinstance(name, str) else ""
 
 
-async def take_in(given: Uploadable, *, name: str, size: int | None) -> Source:
+async def take_in(given: Uploadable, *, name: str, size: int | None) -> UploadSource:
     """Make a source of ``given``, which is spooled to disk where it can be read only once.
 
     ``size`` is what the caller knows of its length. Raises `InvalidArgument` for what cannot be uploaded: an empty or
@@ -55,7 +55,7 @@ async def take_in(given: Uploadable, *, name: str, size: int | None) -> Source:
     return source
 
 
-async def _open(given: Uploadable, name: str, size: int | None) -> Source:
+async def _open(given: Uploadable, name: str, size: int | None) -> UploadSource:
     if isinstance(given, (str, os.PathLike)):
         return await to_thread(open_path, given)
     if isinstance(given, (bytes, bytearray, memoryview)):

@@ -24,7 +24,7 @@ from zra_async.core.tasks import Tasks, shielded
 from zra_async.files.body import PartBody
 from zra_async.files.journal import JournalFile
 from zra_async.files.progress import Meter
-from zra_async.files.source import Source, md5_of
+from zra_async.files.source import UploadSource, md5_of
 from zra_async.osfiles.threads import to_thread
 from zra_async.results.uploads import Part, StoredPart, UploadState
 
@@ -42,7 +42,7 @@ class Means:
     """The context of one upload: its calls, its source, and what it shares with other uploads of its client."""
 
     raw: api.FileOperations
-    source: Source
+    source: UploadSource
     journal: JournalFile | None
     meter: Meter
     slots: asyncio.Semaphore

@@ -25,7 +25,7 @@ _BLOCK = 1024 * 1024
 _NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
 
 
-class Source(Protocol):
+class UploadSource(Protocol):
     """The bytes of one file."""
 
     name: str  #: what the file is called, "" where it has no name
@@ -215,7 +215,7 @@ def open_object(file: Any, name: str) -> FileSource | ObjectSource:
     return ObjectSource(file, name=name)
 
 
-def fingerprint(source: Source) -> Fingerprint:
+def fingerprint(source: UploadSource) -> Fingerprint:
     """Read a few blocks all over the source, in a thread."""
     digest = hashlib.sha256()
     last = max(0, source.size - _SAMPLE)
@@ -225,7 +225,7 @@ def fingerprint(source: Source) -> Fingerprint:
     return Fingerprint(size=source.size, mtime_ns=source.mtime_ns(), sample=digest.hexdigest())
 
 
-def md5_of(source: Source, offset: int, size: int) -> str:
+def md5_of(source: UploadSource, offset: int, size: int) -> str:
     """The md5 of ``size`` bytes from ``offset`` on, in a thread."""
     digest = hashlib.md5(usedforsecurity=False)
     buffer = memoryview(bytearray(min(_BLOCK, size)))

@@ -13,12 +13,12 @@ from zra_async.api.arguments import check_text
 from zra_async.api.files import operations as api
 from zra_async.api.resource import Caller
 from zra_async.core.pipeline import CallOptions
-from zra_async.files.carrier import Carrier, loaded
+from zra_async.files.carrier import FileUploader, loaded
 from zra_async.files.intake import Uploadable, name_of, take_in
 from zra_async.files.journal import JournalFile
 from zra_async.files.names import CAPTIONS, check_upload_name
 from zra_async.files.progress import OnProgress
-from zra_async.files.source import Source
+from zra_async.files.source import UploadSource
 from zra_async.files.terms import SourceSystem, UploadedFile, UploadedRecording, Wanted
 from zra_async.osfiles.paths import StrPath
 from zra_async.osfiles.threads import to_thread
@@ -40,7 +40,7 @@ class Files(api.FileOperations):
 
     def __init__(self, caller: Caller, session: Session, options: CallOptions) -> None:
         super().__init__(caller)
-        self._carrier = Carrier(session, options)
+        self._carrier = FileUploader(session, options)
 
     async def upload(
         self,
@@ -200,7 +200,7 @@ async def _journal(path: PathLike | None) -> AsyncGenerator[JournalFile | None]:
 
 
 @contextlib.asynccontextmanager
-async def _source(given: Uploadable, name: str, size: int | None) -> AsyncGenerator[Source]:
+async def _source(given: Uploadable, name: str, size: int | None) -> AsyncGenerator[UploadSource]:
     source = await take_in(given, name=name, size=size)
     try:
         yield source

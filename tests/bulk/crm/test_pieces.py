@@ -17,19 +17,19 @@ from hypothesis import strategies as st
 from zra_async import errors
 from zra_async.api.crm.models import Task, TaskError, TaskStatus
 from zra_async.api.crm.records import AccountRecord, DealRecord
-from zra_async.bulk.crm.chunks import Chunk, Cutter, Entry
+from zra_async.bulk.crm.chunks import Chunk, ChunkEntry, Cutter
 from zra_async.bulk.crm.kinds import ACCOUNTS, CONTACTS, DEALS, LEADS, checked
 from zra_async.bulk.crm.report import Failures, failed_row
 from zra_async.bulk.crm.task import outcome_of
 from zra_async.bulk.polling import Polling
-from zra_async.bulk.tables.record_files import Row
+from zra_async.bulk.tables.record_files import TableRow
 from zra_async.errors import InvalidArgument
 
 TIME = "2025-06-01T00:00:00Z"
 
 
-def row(value: object, *, cells: bool = False) -> Row:
-    return Row(0, None, value, cells=cells)
+def row(value: object, *, cells: bool = False) -> TableRow:
+    return TableRow(0, None, value, cells=cells)
 
 
 def test_a_csv_row_becomes_the_record_that_json_would_give() -> None:
@@ -102,7 +102,7 @@ def test_a_structure_is_checked_like_a_mapping() -> None:
 def test_chunks_keep_their_bounds_and_their_order(sizes: list[int], most: int, steps: list[int]) -> None:
     """Chunks hold all good records in order, within both bounds, and do not depend on how the rows came in."""
     rows = [
-        Row(n, None, {"crm_lead_id": f"L{n}", "lead_name": "x" * (size + 1), "modify_time": TIME} if size else {})
+        TableRow(n, None, {"crm_lead_id": f"L{n}", "lead_name": "x" * (size + 1), "modify_time": TIME} if size else {})
         for n, size in enumerate(sizes)
     ]
 
@@ -134,8 +134,8 @@ def test_impossible_chunk_sizes_are_refused(sizes: tuple[int, int]) -> None:
         Cutter(LEADS, *sizes)
 
 
-def entries(*ids: str) -> list[Entry]:
-    return [Entry(Row(place, None, {}), name, b"{}") for place, name in enumerate(ids)]
+def entries(*ids: str) -> list[ChunkEntry]:
+    return [ChunkEntry(TableRow(place, None, {}), name, b"{}") for place, name in enumerate(ids)]
 
 
 def task(status: TaskStatus, *errors: TaskError, success: int | None = None, failed: int | None = None) -> Task:
@@ -209,7 +209,7 @@ async def test_failures_go_to_a_pipe(tmp_path: Path) -> None:
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     async with Failures(pipe, None) as failures:
-        failures.add(failed_row("leads", Row(0, 1, {"crm_lead_id": "L"}), "L", "wrong", sent=False))
+        failures.add(failed_row("leads", TableRow(0, 1, {"crm_lead_id": "L"}), "L", "wrong", sent=False))
         await failures.write()
         assert b'"reason":"wrong"' in os.read(reader, 10_000)
         await failures.finish()

@@ -10,7 +10,7 @@ import pytest
 
 from zra_async.api.conversations.models import Conversation
 from zra_async.bulk.ingest.ledger import Entry
-from zra_async.bulk.ingest.lookup import Finding, identity_of, look_up, same_topic
+from zra_async.bulk.ingest.lookup import LookupResult, identity_of, look_up, same_topic
 from zra_async.bulk.polling import Polling
 
 START = datetime(2025, 4, 1, 10, 30, 15, tzinfo=UTC)
@@ -45,7 +45,7 @@ class Account:
         return self._rivals
 
 
-async def look(account: Account, topic: str = TOPIC, host: str = "U1") -> Finding:
+async def look(account: Account, topic: str = TOPIC, host: str = "U1") -> LookupResult:
     identity = identity_of({"meeting_start_time": START, "conversation_topic": topic, "host_id": host})
     entry = Entry(key="k", run=1, fingerprint=b"", step="add", begun=True, identity=identity, since=SINCE.timestamp())
     return await look_up(account, account, entry, Polling(first=0.001, factor=2, longest=0.01, limit=0.008))  # type: ignore[arg-type]
@@ -54,11 +54,11 @@ async def look(account: Account, topic: str = TOPIC, host: str = "U1") -> Findin
 async def test_a_conversation_that_is_listed_late_is_found() -> None:
     """The service is asked several times, for the seconds around the start, before it is taken for not added."""
     account = Account([], [], [found("c1")])
-    assert await look(account) == Finding("c1")
+    assert await look(account) == LookupResult("c1")
     assert len(account.asked) == 3
     assert account.asked[0] == {"from_": START - timedelta(seconds=1), "to": START + timedelta(seconds=1)}
     nothing = Account([])
-    assert await look(nothing) == Finding()
+    assert await look(nothing) == LookupResult()
     assert len(nothing.asked) >= 3
 
 
@@ -75,24 +75,24 @@ async def test_a_conversation_that_is_listed_late_is_found() -> None:
 )
 async def test_what_differs_is_another_conversation(other: Conversation) -> None:
     """Another topic, start or host, and what was analysed long before, are never taken."""
-    assert await look(Account([other])) == Finding()
-    assert await look(Account([other, found("c1")])) == Finding("c1")
+    assert await look(Account([other])) == LookupResult()
+    assert await look(Account([other, found("c1")])) == LookupResult("c1")
 
 
 async def test_a_mail_address_is_no_user_id() -> None:
     """Where the host was named by mail address, or left to the service, its user id cannot be compared."""
     for host in ("ann@example.com", "me", ""):
-        assert await look(Account([found("c1", host_id="U7")]), host=host) == Finding("c1")
+        assert await look(Account([found("c1", host_id="U7")]), host=host) == LookupResult("c1")
 
 
 async def test_clocks_may_differ() -> None:
     """A service whose clock is a few minutes behind does not make a new conversation old."""
-    assert await look(Account([found("c1", iq_processed_time=SINCE - timedelta(minutes=4))])) == Finding("c1")
+    assert await look(Account([found("c1", iq_processed_time=SINCE - timedelta(minutes=4))])) == LookupResult("c1")
 
 
 async def test_what_belongs_to_other_items_is_theirs() -> None:
     """A conversation that another item of the ledger has become is no candidate."""
-    assert await look(Account([found("c1"), found("c2")], taken=["c1"])) == Finding("c2")
+    assert await look(Account([found("c1"), found("c2")], taken=["c1"])) == LookupResult("c2")
 
 
 async def test_several_are_a_doubt() -> None:

@@ -18,7 +18,7 @@ from zra_async.bulk import IngestItem, check_manifest
 from zra_async.bulk.crm.kinds import ACCOUNTS, DEALS, checked
 from zra_async.bulk.ingest.manifest import COLUMNS
 from zra_async.bulk.tables.cells import boolean, day, entries, moment, number, whole_number
-from zra_async.bulk.tables.record_files import Row
+from zra_async.bulk.tables.record_files import TableRow
 from zra_async.errors import InvalidArgument
 
 NINE = datetime(2025, 1, 31, 9, tzinfo=UTC)
@@ -101,7 +101,7 @@ def test_a_crm_row_in_the_hand_of_a_spreadsheet() -> None:
         "close_date": "2025-11-20 00:00:00", "contacts": "C1, C2", "probability": "50.0",
         "team_member_emails": '"Roe, Rick" <rick@x.com>, bob@x.com\nmailto:ann@x.com',
     }  # fmt: skip
-    deal = checked(DEALS, Row(0, 2, cells, cells=True))
+    deal = checked(DEALS, TableRow(0, 2, cells, cells=True))
     assert isinstance(deal, DealRecord)
     assert (deal.amount, deal.is_private, deal.close_date) == (1000000.75, False, date(2025, 11, 20))
     assert (deal.owner_email, deal.modify_time) == ("jane@x.com", NINE)
@@ -118,8 +118,8 @@ def test_a_wrong_crm_cell_names_its_column(column: str, cell: str) -> None:
     """The problem of a row says which column it is."""
     row = {"crm_account_id": "A", "account_name": "n", "modify_time": "2025-01-31T09:00:00Z", column: cell}
     with pytest.raises(InvalidArgument, match=column):
-        checked(ACCOUNTS, Row(0, 2, row, cells=True))
-    good = checked(ACCOUNTS, Row(0, 2, row | {column: ""} | {"modify_time": "2025-01-31T09:00Z"}, cells=True))
+        checked(ACCOUNTS, TableRow(0, 2, row, cells=True))
+    good = checked(ACCOUNTS, TableRow(0, 2, row | {column: ""} | {"modify_time": "2025-01-31T09:00Z"}, cells=True))
     assert isinstance(good, AccountRecord)
 
 
@@ -190,4 +190,4 @@ async def test_a_cell_that_cannot_be_read_is_a_problem_of_its_line(tmp_path: Pat
 def test_a_list_of_contacts_may_be_json() -> None:
     """Objects with the fields of a contact, as before."""
     cells = {"crm_deal_id": "D", "deletion": "yes", "contacts": msgspec.json.encode([{"crm_contact_id": "C"}]).decode()}
-    assert checked(DEALS, Row(0, 2, cells, cells=True)).deletion is True
+    assert checked(DEALS, TableRow(0, 2, cells, cells=True)).deletion is True

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from zra_async.bulk.tables.record_files import Row, read_rows, reader_of
+from zra_async.bulk.tables.record_files import TableRow, read_rows, reader_of
 from zra_async.errors import InvalidArgument, SourceError
 
 COLUMNS = ("key", "name", "meeting_start_time")
 ROWS = [{"key": "1", "name": "Ann; Ö, 日本"}, {"key": "2", "name": "line\nbreak"}]
 
 
-async def rows_of(path: Path, content: bytes) -> list[Row]:
+async def rows_of(path: Path, content: bytes) -> list[TableRow]:
     """Read a file with this content."""
     path.write_bytes(content)
     return [row async for batch in read_rows(reader_of(path, COLUMNS)) for row in batch]

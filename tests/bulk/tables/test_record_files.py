@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zra_async.bulk.tables import record_files
-from zra_async.bulk.tables.record_files import Row, read_rows, reader_of
+from zra_async.bulk.tables.record_files import TableRow, read_rows, reader_of
 from zra_async.errors import InvalidArgument, SourceError
 
 
-async def rows_of(path: Path, *columns: str) -> list[Row]:
+async def rows_of(path: Path, *columns: str) -> list[TableRow]:
     return [row for batch in [batch async for batch in read_rows(reader_of(path, columns))] for row in batch]
 
 
@@ -122,7 +122,7 @@ async def test_a_file_that_breaks_while_it_is_read_is_an_error_of_the_library(tm
     """An error of the disk in the middle comes as `SourceError`."""
 
     def broken():  # type: ignore[no-untyped-def]
-        yield Row(0, 1, {})
+        yield TableRow(0, 1, {})
         raise OSError(5, "Input/output error")
 
     with pytest.raises(SourceError, match="Input/output"):

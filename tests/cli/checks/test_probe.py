@@ -12,7 +12,7 @@ from email.utils import format_datetime
 import anyio
 import pytest
 
-from zra_async.cli.checks.probe import Address, Probe, date_in, probe
+from zra_async.cli.checks.probe import Endpoint, Probe, date_in, probe
 
 
 @asynccontextmanager
@@ -32,7 +32,7 @@ async def answering(answer: bytes) -> AsyncIterator[int]:
 
 async def knock(port: int, *, tls: bool = False) -> Probe:
     """Probe a port of this machine."""
-    return await probe(Address("127.0.0.1", port, tls))
+    return await probe(Endpoint("127.0.0.1", port, tls))
 
 
 async def test_an_answer_brings_the_clock_of_the_host() -> None:
@@ -74,7 +74,7 @@ async def test_an_unknown_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         raise socket.gaierror(-2, "Name or service not known")
 
     monkeypatch.setattr(anyio, "getaddrinfo", unknown)
-    found = await probe(Address.of("https://api.zoom.example/v2"))
+    found = await probe(Endpoint.of("https://api.zoom.example/v2"))
     assert found == Probe(
         host="api.zoom.example",
         problem="its name 'api.zoom.example' cannot be resolved",
@@ -84,9 +84,9 @@ async def test_an_unknown_name_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_addresses_come_from_base_urls() -> None:
     """The port is the scheme's where none is given."""
-    assert str(Address.of("https://api.zoom.us/v2")) == "api.zoom.us"
-    assert str(Address.of("http://127.0.0.1:8080/v2")) == "127.0.0.1:8080"
-    assert Address.of("https://api.zoom.us/v2") == Address("api.zoom.us", 443, tls=True)
+    assert str(Endpoint.of("https://api.zoom.us/v2")) == "api.zoom.us"
+    assert str(Endpoint.of("http://127.0.0.1:8080/v2")) == "127.0.0.1:8080"
+    assert Endpoint.of("https://api.zoom.us/v2") == Endpoint("api.zoom.us", 443, tls=True)
 
 
 @pytest.mark.parametrize("head", ["HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nDate: yesterday\r\n\r\n"])

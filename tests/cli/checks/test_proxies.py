@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.cli.conftest import Invoke
-from zra_async.cli.checks.probe import Address, probe
+from zra_async.cli.checks.probe import Endpoint, probe
 from zra_async.cli.checks.proxies import network_for, proxy_of
 from zra_async.config import Hosts
 
@@ -85,7 +85,7 @@ async def test_check_goes_through_the_proxy(monkeypatch: pytest.MonkeyPatch) -> 
     asked: list[bytes] = []
     async with proxying(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", asked) as port:
         monkeypatch.setenv("HTTPS_PROXY", f"http://jo:p%40ss@127.0.0.1:{port}")
-        address = Address.of("https://api.zoom.us/v2")
+        address = Endpoint.of("https://api.zoom.us/v2")
         found = await probe(address)
     assert asked[0].startswith(b"CONNECT api.zoom.us:443 HTTP/1.1\r\n")
     assert b"Proxy-Authorization: Basic am86cEBzcw==" in asked[0]
@@ -99,6 +99,6 @@ async def test_a_proxy_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch
     async with proxying(b"", []) as port:
         pass
     monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{port}")
-    found = await probe(Address.of("https://api.zoom.us/v2"))
+    found = await probe(Endpoint.of("https://api.zoom.us/v2"))
     assert found.problem == f"the proxy 127.0.0.1: port {port}: the connection is refused or blocked"
     assert "HTTPS_PROXY" in found.advice

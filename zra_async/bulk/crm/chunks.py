@@ -13,7 +13,7 @@ from zra_async.api.arguments import check_whole
 from zra_async.api.crm.imports import MAX_RECORDS
 from zra_async.api.crm.records import CrmRecord, DealRecord
 from zra_async.bulk.crm.kinds import Kind, checked, crm_id
-from zra_async.bulk.tables.record_files import Row
+from zra_async.bulk.tables.record_files import TableRow
 from zra_async.errors import InvalidArgument
 
 #: how long the body of one call gets, in bytes: the documents limit the records alone
@@ -22,10 +22,10 @@ _LEAST_BYTES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ChunkEntry:
     """One record that is sent: the row that it came from, its CRM id, its bytes, and the stage where it is a deal."""
 
-    row: Row
+    row: TableRow
     crm_id: str
     data: bytes
     stage: str = ""
@@ -37,7 +37,7 @@ class Chunk:
 
     kind: Kind
     number: int
-    entries: Sequence[Entry]
+    entries: Sequence[ChunkEntry]
 
     @property
     def body(self) -> dict[str, list[msgspec.Raw]]:
@@ -63,7 +63,7 @@ class Chunk:
 class Refusal:
     """A row that is not sent, and why."""
 
-    row: Row
+    row: TableRow
     crm_id: str
     reason: str
 
@@ -76,7 +76,7 @@ class Cutter:
         self._most_records = check_whole("chunk_records", most_records, 1, MAX_RECORDS)
         self._most_bytes = check_whole("chunk_bytes", most_bytes, _LEAST_BYTES, 1_000_000_000)
         self._number = 0
-        self._entries: list[Entry] = []
+        self._entries: list[ChunkEntry] = []
         self._bytes = 0
 
     @property
@@ -84,7 +84,7 @@ class Cutter:
         """The number of chunks."""
         return self._number
 
-    def add(self, rows: Iterable[Row]) -> tuple[list[Chunk], list[Refusal]]:
+    def add(self, rows: Iterable[TableRow]) -> tuple[list[Chunk], list[Refusal]]:
         """Take rows: the chunks that are full now, and the rows that cannot be sent."""
         chunks: list[Chunk] = []
         refusals: list[Refusal] = []
@@ -112,13 +112,13 @@ class Cutter:
         return chunk
 
 
-def _entry(kind: Kind, row: Row) -> Entry:
+def _entry(kind: Kind, row: TableRow) -> ChunkEntry:
     record = checked(kind, row)
     try:
         data = _ENCODER.encode(record)
     except (UnicodeEncodeError, OverflowError) as problem:
         raise InvalidArgument(f"the record cannot be sent as JSON: {problem}") from None
-    return Entry(row, crm_id(kind, record), data, stage_of(record))
+    return ChunkEntry(row, crm_id(kind, record), data, stage_of(record))
 
 
 def stage_of(record: CrmRecord) -> str:

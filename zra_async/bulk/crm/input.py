@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from zra_async.api.crm.records import CrmRecord
 from zra_async.bulk.crm.chunks import stage_of
 from zra_async.bulk.crm.kinds import DEALS, Kind, checked
-from zra_async.bulk.tables.record_files import BATCH, PathLike, Row, read_rows, reader_of, take
+from zra_async.bulk.tables.record_files import BATCH, PathLike, TableRow, read_rows, reader_of, take
 from zra_async.core.cancellation import CallersCode
 from zra_async.errors import InvalidArgument
 from zra_async.osfiles.threads import to_thread
@@ -42,7 +42,7 @@ class Input:
     def __init__(self, kind: Kind, given: Records) -> None:
         self.kind = kind
         self.path: PathLike | None = None
-        self._read: Callable[[], Iterator[Row]] | None = None
+        self._read: Callable[[], Iterator[TableRow]] | None = None
         if isinstance(given, (str, os.PathLike)):
             self.path = given
             self._read = reader_of(given, kind.columns)
@@ -70,7 +70,7 @@ class Input:
                     await to_thread(_note_stages, batch, registered, found)
         return found
 
-    async def batches(self) -> AsyncGenerator[list[Row]]:
+    async def batches(self) -> AsyncGenerator[list[TableRow]]:
         """The rows, some at a time."""
         if self._read is not None:
             async with contextlib.aclosing(read_rows(self._read)) as batches:
@@ -93,21 +93,21 @@ class Input:
             raise failure
 
 
-def _numbered(given: Iterable[Given]) -> Iterator[Row]:
-    return (Row(index, None, value) for index, value in enumerate(given))
+def _numbered(given: Iterable[Given]) -> Iterator[TableRow]:
+    return (TableRow(index, None, value) for index, value in enumerate(given))
 
 
-async def _gathered(given: AsyncIterable[Given]) -> AsyncGenerator[list[Row]]:
+async def _gathered(given: AsyncIterable[Given]) -> AsyncGenerator[list[TableRow]]:
     values = aiter(given)
     index = 0
     failure: BaseException | None = None
     ended = False
     while not ended:
-        batch: list[Row] = []
+        batch: list[TableRow] = []
         code = CallersCode()
         try:
             while len(batch) < BATCH:
-                batch.append(Row(index, None, await anext(values)))
+                batch.append(TableRow(index, None, await anext(values)))
                 index += 1
         except StopAsyncIteration:
             ended = True
@@ -121,7 +121,7 @@ async def _gathered(given: AsyncIterable[Given]) -> AsyncGenerator[list[Row]]:
         raise failure
 
 
-def _note_stages(batch: list[Row], registered: frozenset[str], found: Survey) -> None:
+def _note_stages(batch: list[TableRow], registered: frozenset[str], found: Survey) -> None:
     for row in batch:
         with contextlib.suppress(InvalidArgument):  # reported when its turn comes
             stage = stage_of(checked(DEALS, row))

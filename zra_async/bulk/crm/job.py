@@ -15,7 +15,7 @@ from zra_async.api.resource import Caller
 from zra_async.bulk.crm.chunks import Chunk, Cutter, Refusal
 from zra_async.bulk.crm.input import Input, Records
 from zra_async.bulk.crm.kinds import CHAIN, DEALS, LEADS, Kind
-from zra_async.bulk.crm.ledger import ImportLedger, Outcome, open_ledger
+from zra_async.bulk.crm.ledger import ChunkOutcome, ImportLedger, open_ledger
 from zra_async.bulk.crm.report import Failures, ImportReport, KindReport, failed_row
 from zra_async.bulk.crm.task import Courier
 from zra_async.bulk.owner import Owner
@@ -63,7 +63,7 @@ async def import_records(
 
     try:
         async with await open_ledger(plan.ledger, plan.owner) as ledger, failures:
-            run = Run(plan, Courier(caller, plan.polling, ledger.sent), ledger, failures, await _stages(caller))
+            run = ImportRun(plan, Courier(caller, plan.polling, ledger.sent), ledger, failures, await _stages(caller))
             totals = await _totals(inputs, run.stages)
             imports.update({s.kind: KindImport(run, s, cutters[s.kind], totals[s.kind]) for s in inputs})
             await _in_order([imports[kind] for kind in CHAIN if kind in imports], imports.get(LEADS))
@@ -81,7 +81,7 @@ async def import_records(
 
 
 @dataclass(slots=True)
-class Run:
+class ImportRun:
     """The state that the kinds of one import share. `stages` are the registered deal stages.
 
     `stopped`, a daily limit, and `failure`, an error of one of the iterators, end all kinds in good order: what is with
@@ -105,7 +105,7 @@ class Run:
 class KindImport:
     """Imports the records of one kind; `counts` is how far it is."""
 
-    def __init__(self, run: Run, source: Input, cutter: Cutter, total: int | None) -> None:
+    def __init__(self, run: ImportRun, source: Input, cutter: Cutter, total: int | None) -> None:
         self.counts: KindReport = KindReport()
         self._run = run
         self._source = source
@@ -178,7 +178,7 @@ class KindImport:
             self._run.failures.add(failed)
         await self._run.failures.write()
 
-    async def _note(self, chunk: Chunk, outcome: Outcome, *, reused: bool) -> None:
+    async def _note(self, chunk: Chunk, outcome: ChunkOutcome, *, reused: bool) -> None:
         counts = self.counts
         failed, unexplained = len(outcome.failures), outcome.unexplained
         imported = len(chunk.entries) - failed - unexplained

@@ -15,7 +15,7 @@ from zra_async.api.crm.models import QueuedTask
 from zra_async.api.crm.records import AccountRecord, ContactRecord, CrmRecord, DealRecord, LeadRecord
 from zra_async.bulk.tables.cells import boolean, day, entries, moment, number, whole_number
 from zra_async.bulk.tables.people import mail_or_id, people
-from zra_async.bulk.tables.record_files import Row, readable
+from zra_async.bulk.tables.record_files import TableRow, readable
 from zra_async.core.operation import Operation
 from zra_async.errors import InvalidArgument
 
@@ -44,7 +44,7 @@ LEADS = Kind("leads", LeadRecord, api.IMPORT_LEADS)
 CHAIN = (ACCOUNTS, CONTACTS, DEALS)
 
 
-def checked(kind: Kind, row: Row) -> CrmRecord:
+def checked(kind: Kind, row: TableRow) -> CrmRecord:
     """The record that a row holds. Raises `InvalidArgument`, which says what is wrong with it.
 
     A null in a mapping, and an empty cell, stand for a field that is not sent.

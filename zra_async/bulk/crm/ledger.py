@@ -39,7 +39,7 @@ _SCHEMA = (
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ChunkOutcome:
     """The result of a chunk: the positions of failed records, the reasons, and the number of unexplained failures."""
 
     failures: Sequence[tuple[int, str]] = ()
@@ -51,7 +51,7 @@ class Memory:
     """The record of a chunk from an earlier run: its task, and its outcome if it has ended."""
 
     task_id: str = ""
-    outcome: Outcome | None = None
+    outcome: ChunkOutcome | None = None
 
 
 class ImportLedger:
@@ -64,7 +64,7 @@ class ImportLedger:
     async def sent(self, chunk: Chunk, task_id: str) -> None:
         """``chunk`` is with the service, as this task."""
 
-    async def finish(self, chunk: Chunk, outcome: Outcome) -> None:
+    async def finish(self, chunk: Chunk, outcome: ChunkOutcome) -> None:
         """``chunk`` has ended."""
 
     async def close_kind(self, kind: Kind, count: int) -> None:
@@ -106,7 +106,7 @@ class FileLedger(ImportLedger):
             failures = connection.execute(
                 "SELECT position, reason FROM failures WHERE kind = ? AND number = ? ORDER BY position", key
             ).fetchall()
-            return Memory(row[1], Outcome(failures, row[3]))
+            return Memory(row[1], ChunkOutcome(failures, row[3]))
 
         return await self._database.run(work)
 
@@ -119,7 +119,7 @@ class FileLedger(ImportLedger):
             )
         )
 
-    async def finish(self, chunk: Chunk, outcome: Outcome) -> None:
+    async def finish(self, chunk: Chunk, outcome: ChunkOutcome) -> None:
         """Remember the outcome of a chunk."""
         key = (chunk.kind.name, chunk.number)
 

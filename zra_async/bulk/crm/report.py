@@ -12,7 +12,7 @@ from typing import Any, Self
 import msgspec
 
 from zra_async.bulk.crm.kinds import KindName
-from zra_async.bulk.tables.record_files import PathLike, Row
+from zra_async.bulk.tables.record_files import PathLike, TableRow
 from zra_async.core.callbacks import guarded
 from zra_async.errors import InvalidArgument, LedgerError
 from zra_async.osfiles.output import Output, open_output
@@ -183,7 +183,7 @@ def _line(failed: FailedRecord) -> bytes:
         return msgspec.json.encode(value | {"record": ascii(record), "crm_id": ascii(failed.crm_id)}) + b"\n"
 
 
-def failed_row(kind: KindName, row: Row, crm_id: str, reason: str, *, sent: bool) -> FailedRecord:
+def failed_row(kind: KindName, row: TableRow, crm_id: str, reason: str, *, sent: bool) -> FailedRecord:
     """The failure of the record that ``row`` held."""
     return FailedRecord(
         kind=kind, index=row.index, line=row.line, crm_id=crm_id, record=row.value, reason=reason, sent=sent

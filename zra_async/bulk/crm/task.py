@@ -10,8 +10,8 @@ from zra_async import errors
 from zra_async.api.crm.models import Task, TaskError, TaskStatus
 from zra_async.api.crm.operations import TASK
 from zra_async.api.resource import Caller
-from zra_async.bulk.crm.chunks import Chunk, Entry
-from zra_async.bulk.crm.ledger import Outcome
+from zra_async.bulk.crm.chunks import Chunk, ChunkEntry
+from zra_async.bulk.crm.ledger import ChunkOutcome
 from zra_async.bulk.polling import Polling, passing, patiently
 
 _MOST_SENDINGS = 3
@@ -27,7 +27,7 @@ class Courier:
     polling: Polling
     on_task: Callable[[Chunk, str], Awaitable[None]]
 
-    async def deliver(self, chunk: Chunk, task_id: str = "") -> Outcome:
+    async def deliver(self, chunk: Chunk, task_id: str = "") -> ChunkOutcome:
         """Import ``chunk`` and wait until that has ended; ``task_id`` is that of an earlier, interrupted run.
 
         A chunk whose answer was lost, or whose task the service has forgotten, is sent again: records are written by
@@ -55,15 +55,15 @@ class Courier:
             raise errors.UnexpectedAnswer(operation.name, "the answer has no task_id", status=202)
         return answer.task_id
 
-    async def _in_halves(self, chunk: Chunk, refusal: errors.PayloadTooLarge) -> Outcome:
+    async def _in_halves(self, chunk: Chunk, refusal: errors.PayloadTooLarge) -> ChunkOutcome:
         if len(chunk.entries) == 1:
-            return Outcome([(0, f"the record is too large: {refusal.message or refusal}")])
+            return ChunkOutcome([(0, f"the record is too large: {refusal.message or refusal}")])
         first, second = chunk.halves()
         # a half is no chunk that the ledger knows: after an interruption the whole is sent again
         courier = replace(self, on_task=_forget)
         one, other = await courier.deliver(first), await courier.deliver(second)
         moved = [(place + len(first.entries), reason) for place, reason in other.failures]
-        return Outcome([*one.failures, *moved], one.unexplained + other.unexplained)
+        return ChunkOutcome([*one.failures, *moved], one.unexplained + other.unexplained)
 
     async def _ended(self, task_id: str) -> Task | None:
         """The task once it has ended; None when the service does not know it any more."""
@@ -87,7 +87,7 @@ async def _forget(chunk: Chunk, task_id: str) -> None:
     pass
 
 
-def outcome_of(entries: Sequence[Entry], task: Task) -> Outcome:
+def outcome_of(entries: Sequence[ChunkEntry], task: Task) -> ChunkOutcome:
     """Bring the errors of a task back to the places of the records that were sent.
 
     Where place and id of an error contradict each other, the id is right. A task that failed without a single success
@@ -108,10 +108,10 @@ def outcome_of(entries: Sequence[Entry], task: Task) -> Outcome:
         unplaced = 0
     told = len(reasons) + unplaced
     unexplained = max(unplaced, min(task.failed_count or 0, len(entries)) - told + unplaced)
-    return Outcome(sorted(reasons.items()), min(unexplained, len(entries) - len(reasons)))
+    return ChunkOutcome(sorted(reasons.items()), min(unexplained, len(entries) - len(reasons)))
 
 
-def _place(error: TaskError, entries: Sequence[Entry], places: dict[str, int]) -> int | None:
+def _place(error: TaskError, entries: Sequence[ChunkEntry], places: dict[str, int]) -> int | None:
     index = error.record_index
     if index is not None and 0 <= index < len(entries) and error.record_id in ("", entries[index].crm_id):
         return index

@@ -25,7 +25,7 @@ from zra_async.bulk.ingest.item import Checked, CloudRecording, IngestItem, chec
 from zra_async.bulk.ingest.ledger import Claim, Entry, IngestLedger, open_ledger
 from zra_async.bulk.ingest.report import GOOD, IngestReport, ItemOutcome, OnOutcome, Outcomes
 from zra_async.bulk.ingest.spool import replayable
-from zra_async.bulk.ingest.steps import Carrier, first_step
+from zra_async.bulk.ingest.steps import ItemUploader, first_step
 from zra_async.bulk.owner import Owner
 from zra_async.bulk.polling import Polling, passing
 from zra_async.bulk.reports import attach
@@ -98,7 +98,7 @@ async def ingest(client: BulkCaller, items: Items, plan: IngestPlan, tell: OnEve
         await client.service_time()  # the days of the budget and the times of the ledger are the service's
         budget = Budget(client.limits, client.clock.now)
         budget.take_over(await ledger.planned(budget.today))
-        run = Run(view, ledger, budget, plan, single_limit)
+        run = IngestRun(view, ledger, budget, plan, single_limit)
         code = CallersCode()
         run.on_progress = lambda done, failed: tell(JobProgress(JOB, "items", done, failed, total))
         try:
@@ -153,7 +153,7 @@ class Feed:
             return [] if self._ended else [item]
 
 
-class Run:
+class IngestRun:
     """One run over the items, by several workers."""
 
     def __init__(
@@ -174,7 +174,7 @@ class Run:
         self._resets_at: datetime | None = None
         analysis = plan.analysis if plan.wait_for_analysis else None
         adder = Adder(view.conversations, ledger, plan.settle, plan.patience, analysis, view.clock)
-        self._carrier = Carrier(
+        self._carrier = ItemUploader(
             view.files, adder, ledger, plan.patience, single_limit, self._count_bytes, self._outcomes.warn
         )
         self.analyses: Analyses = Analyses(view.conversations, ledger, plan.analysis, self._analysed)

@@ -30,7 +30,7 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class LookupResult:
     """The result of a look-up: the `conversation_id`, or the reason for doubt. Without either it was not added."""
 
     conversation_id: str = ""
@@ -50,7 +50,7 @@ def identity_of(fields: Mapping[str, Any]) -> str:
 
 async def look_up(
     conversations: ConversationOperations, ledger: IngestLedger, entry: Entry, settle: Polling
-) -> Finding:
+) -> LookupResult:
     """Look for the conversation of ``entry``, several times, since a service that lost an answer may be late.
 
     It is one that has the topic, the start and the host, belongs to no other item, and was not analysed before it was
@@ -72,8 +72,8 @@ async def look_up(
             doubt = "without a topic a conversation cannot be recognised for sure"
         elif await ledger.rivals(entry.identity, entry.key):
             doubt = "another item with the same topic, start and host is in doubt too"
-        return Finding(doubt=doubt, candidates=candidates) if doubt else Finding(first)
-    return Finding()
+        return LookupResult(doubt=doubt, candidates=candidates) if doubt else LookupResult(first)
+    return LookupResult()
 
 
 async def _matching(conversations: ConversationOperations, identity: Identity, since: float) -> Sequence[str]:

@@ -24,7 +24,7 @@ from zra_async.bulk.ingest.item import (
 )
 from zra_async.bulk.tables.cells import moment
 from zra_async.bulk.tables.people import Person, mail_or_id, people
-from zra_async.bulk.tables.record_files import PathLike, Row, read_rows, reader_of
+from zra_async.bulk.tables.record_files import PathLike, TableRow, read_rows, reader_of
 from zra_async.errors import InvalidArgument
 from zra_async.files.names import path_argument
 
@@ -106,7 +106,7 @@ async def check_manifest(path: PathLike) -> Manifest:
     )
 
 
-async def _looked_at(row: Row, folder: Path, keys: _Keys) -> Checked:
+async def _looked_at(row: TableRow, folder: Path, keys: _Keys) -> Checked:
     item = item_of(row, folder)
     found = await checked(item)
     first = keys.first_line(found.key, row.line or 0)
@@ -137,7 +137,7 @@ class _Keys:
         self._database.close()
 
 
-def item_of(row: Row, folder: Path) -> IngestItem | CloudRecording:
+def item_of(row: TableRow, folder: Path) -> IngestItem | CloudRecording:
     """The item that a row describes; paths begin at ``folder``. Raises `InvalidArgument`."""
     if row.problem:
         raise InvalidArgument(row.problem)
@@ -177,7 +177,7 @@ def _resolved(name: str, folder: Path) -> str:
     return name if is_address(name) else str(folder / name)
 
 
-def _given(row: Row) -> Iterator[tuple[str, Any]]:
+def _given(row: TableRow) -> Iterator[tuple[str, Any]]:
     """The fields that are there: no nulls, no empty cells."""
     for name, value in cast("Mapping[str, Any]", row.value).items():
         if not row.cells:

@@ -31,7 +31,7 @@ class _BeginAnew(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Carrier:
+class ItemUploader:
     """Carries items, one `carry` for each.
 
     `sent` is told of the bytes that were uploaded, and `warned` of what is wrong with the attachments of an item.

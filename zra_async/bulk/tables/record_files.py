@@ -28,7 +28,7 @@ _SHOWN = 2_000  #: characters of a line that cannot be read
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """One record of an input: where it stands, and its value or what is wrong with it.
 
     `index` counts from 0, `line` is where it begins in a file, from 1. Of a row that cannot be read, `value` is its
@@ -42,7 +42,7 @@ class Row:
     cells: bool = False
 
 
-def reader_of(path: PathLike, columns: Iterable[str]) -> Callable[[], Iterator[Row]]:
+def reader_of(path: PathLike, columns: Iterable[str]) -> Callable[[], Iterator[TableRow]]:
     """Return the reader of the file at ``path`` by its suffix: .jsonl, .ndjson, or .csv and .tsv with ``columns``.
 
     Raises `InvalidArgument` for another suffix and for what is no file; the reader raises it for a wrong header.
@@ -63,7 +63,7 @@ def reader_of(path: PathLike, columns: Iterable[str]) -> Callable[[], Iterator[R
     return lambda: _read_jsonl(place)
 
 
-async def read_rows(read: Callable[[], Iterator[Row]]) -> AsyncGenerator[list[Row]]:
+async def read_rows(read: Callable[[], Iterator[TableRow]]) -> AsyncGenerator[list[TableRow]]:
     """The rows of a file in batches, read in a thread. Close it when you stop half way."""
     rows: Any = read()
     try:
@@ -81,9 +81,9 @@ async def read_rows(read: Callable[[], Iterator[Row]]) -> AsyncGenerator[list[Ro
         rows.close()
 
 
-def take(rows: Iterator[Row]) -> tuple[list[Row], BaseException | None]:
+def take(rows: Iterator[TableRow]) -> tuple[list[TableRow], BaseException | None]:
     """Take the next batch from ``rows``, and the error that ended it early: the rows before the error count as read."""
-    batch: list[Row] = []
+    batch: list[TableRow] = []
     try:
         batch.extend(itertools.islice(rows, BATCH))
     except (KeyboardInterrupt, SystemExit):
@@ -110,7 +110,7 @@ def readable(problem: str) -> str:
 # --------------------------------------------------------------------------- JSONL
 
 
-def _read_jsonl(path: Path) -> Iterator[Row]:
+def _read_jsonl(path: Path) -> Iterator[TableRow]:
     with opened(path) as file:
         index = 0
         for number in itertools.count(1):
@@ -132,16 +132,16 @@ def _skip_line(file: BinaryIO) -> None:
         pass
 
 
-def _json_row(index: int, number: int, line: bytes, *, too_long: bool) -> Row:
+def _json_row(index: int, number: int, line: bytes, *, too_long: bool) -> TableRow:
     if too_long:
-        return Row(index, number, _shown(line), f"the line is longer than {LONGEST_LINE} bytes")
+        return TableRow(index, number, _shown(line), f"the line is longer than {LONGEST_LINE} bytes")
     try:
         value = msgspec.json.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
-        return Row(index, number, _shown(line), f"the line is not JSON: {problem}")
+        return TableRow(index, number, _shown(line), f"the line is not JSON: {problem}")
     if not isinstance(value, dict):
-        return Row(index, number, _shown(line), "the line is not a JSON object")
-    return Row(index, number, value)  # pyright: ignore[reportUnknownArgumentType]
+        return TableRow(index, number, _shown(line), "the line is not a JSON object")
+    return TableRow(index, number, value)  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _shown(line: bytes) -> str:
@@ -151,7 +151,7 @@ def _shown(line: bytes) -> str:
 # --------------------------------------------------------------------------- CSV
 
 
-def _read_csv(path: Path, columns: frozenset[str]) -> Iterator[Row]:
+def _read_csv(path: Path, columns: frozenset[str]) -> Iterator[TableRow]:
     rows = read_csv(path, columns)
     header = next(rows)
     assert isinstance(header, list)
@@ -160,16 +160,16 @@ def _read_csv(path: Path, columns: frozenset[str]) -> Iterator[Row]:
             yield _csv_row(index, row, header)
 
 
-def _csv_row(index: int, row: CsvRow, header: list[str]) -> Row:
+def _csv_row(index: int, row: CsvRow, header: list[str]) -> TableRow:
     if row.problem:
-        return Row(index, row.line, "", row.problem, cells=True)
+        return TableRow(index, row.line, "", row.problem, cells=True)
     cells = row.cells
     if len(cells) != len(header):
         problem = f"the row has {len(cells)} cells, the header {len(header)}"
-        return Row(index, row.line, ",".join(cells)[:_SHOWN], problem, cells=True)
+        return TableRow(index, row.line, ",".join(cells)[:_SHOWN], problem, cells=True)
     record: Mapping[str, str] = dict(zip(header, cells, strict=True))
     try:
         "".join(cells).encode()
     except UnicodeEncodeError:
-        return Row(index, row.line, record, "the row is not UTF-8: save the file as UTF-8", cells=True)
-    return Row(index, row.line, record, cells=True)
+        return TableRow(index, row.line, record, "the row is not UTF-8: save the file as UTF-8", cells=True)
+    return TableRow(index, row.line, record, cells=True)

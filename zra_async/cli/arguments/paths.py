@@ -16,7 +16,7 @@ from zra_async.osfiles.paths import kind_of, regular_file
 Purpose = Literal["read", "folder", "kept", "target", "written"]
 
 
-class Place(click.Path):
+class PathArgument(click.Path):
     """The path of a file or folder, for one `Purpose`.
 
     An empty path is refused, because as a `Path` it would be the current folder; so is what cannot serve the purpose,

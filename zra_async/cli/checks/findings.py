@@ -24,7 +24,7 @@ _UPLOADS = ("files.upload_single", "files.upload_part", "files.upload_events")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class CheckFinding:
     """One thing that was looked at, what is the matter with it, and what to do."""
 
     subject: str
@@ -34,14 +34,14 @@ class Finding:
     exit_code: int = Exit.OK
 
 
-def network(probes: Iterable[Probe]) -> list[Finding]:
+def network(probes: Iterable[Probe]) -> list[CheckFinding]:
     """Judge which hosts can be reached."""
     return [
-        Finding(
+        CheckFinding(
             subject="network", state="problem", text=f"{p.host}: {p.problem}", advice=p.advice, exit_code=Exit.ERROR
         )
         if p.problem
-        else Finding(subject="network", state="ok", text=_reached(p))
+        else CheckFinding(subject="network", state="ok", text=_reached(p))
         for p in probes
     ]
 
@@ -51,16 +51,16 @@ def _reached(probe: Probe) -> str:
     return f"{probe.host} answers in {probe.seconds * 1000:.0f} ms{way}"
 
 
-def clock(probes: Iterable[Probe]) -> Finding | None:
+def clock(probes: Iterable[Probe]) -> CheckFinding | None:
     """Compare this machine's clock with those of the hosts; None if no host told its time."""
     told = [probe.ahead for probe in probes if probe.ahead is not None]
     if not told:
         return None
     ahead = sorted(told)[len(told) // 2]
     if abs(ahead) <= TOLERANCE:
-        return Finding(subject="clock", state="ok", text="agrees with the service")
+        return CheckFinding(subject="clock", state="ok", text="agrees with the service")
     side = "behind" if ahead > timedelta(0) else "ahead of"
-    return Finding(
+    return CheckFinding(
         subject="clock",
         state="problem",
         text=f"this machine is {duration(abs(ahead.total_seconds()))} {side} the service",
@@ -119,15 +119,15 @@ def advised(operation: Operation[Any], scopes: Collection[str]) -> str:
     return ranked[0] if ranked else ""
 
 
-def scope_findings(scopes: Collection[str] | None) -> list[Finding]:
+def scope_findings(scopes: Collection[str] | None) -> list[CheckFinding]:
     """Judge the scopes of a token; None if the token endpoint did not tell them."""
     if scopes is None:
-        return [Finding(subject="scopes", state="note", text="the token endpoint does not tell them")]
+        return [CheckFinding(subject="scopes", state="note", text="the token endpoint does not tell them")]
     current = [row for row in OPERATIONS.values() if row.prefix == "zra"]
     allowed = sum(permitted(row, scopes) for row in current)
     if not allowed:
         return [
-            Finding(
+            CheckFinding(
                 subject="scopes",
                 state="problem",
                 text="the app has none of the Revenue Accelerator's scopes",
@@ -136,14 +136,14 @@ def scope_findings(scopes: Collection[str] | None) -> list[Finding]:
             )
         ]
     if allowed == len(current):
-        return [Finding(subject="scopes", state="ok", text=f"all {count(allowed, 'operation')} are permitted")]
-    found = [Finding(subject="scopes", state="note", text=f"{allowed} of {len(current)} operations are permitted")]
+        return [CheckFinding(subject="scopes", state="ok", text=f"all {count(allowed, 'operation')} are permitted")]
+    found = [CheckFinding(subject="scopes", state="note", text=f"{allowed} of {len(current)} operations are permitted")]
     found += [
-        Finding(subject="scopes", state="note", text=f"without {scope}: no {_listed(commands)}")
+        CheckFinding(subject="scopes", state="note", text=f"without {scope}: no {_listed(commands)}")
         for scope, commands in missing(scopes).items()
     ]
     advice = "add the scopes that you need to the app in the Zoom App Marketplace"
-    return [*found, Finding(subject="scopes", state="note", text=advice)]
+    return [*found, CheckFinding(subject="scopes", state="note", text=advice)]
 
 
 def _listed(commands: Sequence[str]) -> str:
@@ -171,15 +171,15 @@ def plans_in(headers: Mapping[str, str]) -> tuple[Plan, ...]:
     return tuple(plan for plan, rate in rates.items() if rate.count == int(limit))
 
 
-def plan_finding(headers: Mapping[str, str], configured: Plan) -> Finding:
+def plan_finding(headers: Mapping[str, str], configured: Plan) -> CheckFinding:
     """Judge whether the plan that sets this client's limits is the account's."""
     plans = plans_in(headers)
     if not plans:
         text = f"the service does not tell it; the limits of {configured!r} are kept"
-        return Finding(subject="plan", state="note", text=text, advice="set ZRA_PLAN or --plan if it is another")
+        return CheckFinding(subject="plan", state="note", text=text, advice="set ZRA_PLAN or --plan if it is another")
     if configured in plans:
-        return Finding(subject="plan", state="ok", text=f"{configured!r}, as the service's headers say")
-    return Finding(
+        return CheckFinding(subject="plan", state="ok", text=f"{configured!r}, as the service's headers say")
+    return CheckFinding(
         subject="plan",
         state="problem",
         text=f"the service keeps the limits of {' or '.join(plans)}, but {configured!r} is configured",

@@ -34,7 +34,7 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class Endpoint:
     """The host and port to test."""
 
     host: str
@@ -43,7 +43,7 @@ class Address:
     proxy: str = field(default="", repr=False)  #: the proxy to go through, which may hold a password
 
     @classmethod
-    def of(cls, url: str) -> Address:
+    def of(cls, url: str) -> Endpoint:
         """The address of a base URL."""
         parts = urlsplit(url)
         tls = parts.scheme == "https"
@@ -59,7 +59,7 @@ class _Stuck(Exception):
         self.advice = advice
 
 
-async def probe(address: Address) -> Probe:
+async def probe(address: Endpoint) -> Probe:
     """Ask a host for its front page, without credentials, and look at the clock of its answer."""
     name = str(address)
     started = time.perf_counter()
@@ -80,12 +80,12 @@ async def probe(address: Address) -> Probe:
     return Probe(host=name, seconds=seconds, ahead=ahead, through_proxy=bool(address.proxy))
 
 
-async def _directly(address: Address) -> anyio.abc.ByteStream:
+async def _directly(address: Endpoint) -> anyio.abc.ByteStream:
     await _resolve(address.host)
     return await _connect(address.host, address.port, _way_out(address))
 
 
-async def _through_proxy(address: Address) -> anyio.abc.ByteStream:
+async def _through_proxy(address: Endpoint) -> anyio.abc.ByteStream:
     """Connect to the proxy, and ask it for a tunnel to the host."""
     proxy = urlsplit(address.proxy)
     host, tls = proxy.hostname or "", proxy.scheme == "https"
@@ -150,7 +150,7 @@ async def _head(stream: anyio.abc.ByteStream, request: str, advice: str) -> byte
     return answer
 
 
-async def _date_of_answer(stream: anyio.abc.ByteStream, address: Address) -> datetime | None:
+async def _date_of_answer(stream: anyio.abc.ByteStream, address: Endpoint) -> datetime | None:
     request = f"HEAD / HTTP/1.1\r\nHost: {address}\r\nUser-Agent: zra-check\r\nConnection: close\r\n\r\n"
     answer = await _head(stream, request, _between(address))
     if not answer.startswith(b"HTTP/"):
@@ -178,11 +178,11 @@ def _trust(problem: ssl.SSLCertVerificationError) -> str:
     return "if a proxy of your company opens TLS, point SSL_CERT_FILE to its certificate"
 
 
-def _way_out(address: Address) -> str:
+def _way_out(address: Endpoint) -> str:
     if address.host in _OURSELVES:
         return "nothing listens there: start the sandbox anew and take its variables, or unset those of an old one"
     return f"let TCP {address.port} out through the firewall, or set HTTPS_PROXY if your network has a proxy"
 
 
-def _between(address: Address) -> str:
+def _between(address: Endpoint) -> str:
     return "look at the proxy" if address.proxy else "look for a firewall between"

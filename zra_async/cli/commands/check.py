@@ -11,8 +11,8 @@ import msgspec
 from zra_async import errors
 from zra_async.api.registry import OPERATIONS
 from zra_async.cli.checks import findings
-from zra_async.cli.checks.findings import Finding
-from zra_async.cli.checks.probe import Address, Probe, probe
+from zra_async.cli.checks.findings import CheckFinding
+from zra_async.cli.checks.probe import Endpoint, Probe, probe
 from zra_async.cli.connection import Settings, settings_of
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import explain
@@ -36,7 +36,7 @@ async def command(frame: Frame) -> int:
     a problem of configuration, credentials or scopes, with 1 for one of network or clock.
     """
     scopes: Sequence[str] | None = None
-    found: list[Finding] = []
+    found: list[CheckFinding] = []
     try:
         async with settings_of(frame.connection) as settings:
             probes = await _probes(settings)
@@ -99,10 +99,10 @@ def _scopes_in(body: bytes) -> tuple[str, ...] | None:
 
 async def _probes(settings: Settings) -> list[Probe]:
     hosts = settings.hosts
-    addresses = list(dict.fromkeys(Address.of(url) for url in (hosts.token, hosts.api, hosts.file) if url))
-    done: dict[Address, Probe] = {}
+    addresses = list(dict.fromkeys(Endpoint.of(url) for url in (hosts.token, hosts.api, hosts.file) if url))
+    done: dict[Endpoint, Probe] = {}
 
-    async def one(address: Address) -> None:
+    async def one(address: Endpoint) -> None:
         done[address] = await probe(address)
 
     async with anyio.create_task_group() as group:
@@ -111,7 +111,7 @@ async def _probes(settings: Settings) -> list[Probe]:
     return [done[address] for address in addresses]
 
 
-async def _account(settings: Settings, frame: Frame) -> tuple[list[Finding], Sequence[str] | None]:
+async def _account(settings: Settings, frame: Frame) -> tuple[list[CheckFinding], Sequence[str] | None]:
     """Fetch a token, look at its scopes, and make one call."""
     auth = WatchedAuth(settings.auth)
     async with settings.client(frame.observer, auth=auth) as zra:
@@ -119,7 +119,7 @@ async def _account(settings: Settings, frame: Frame) -> tuple[list[Finding], Seq
             await auth.header()
         except errors.ZRAError as error:
             return [_failed("credentials", error)], None
-        found = [Finding(subject="credentials", state="ok", text="the app gets tokens")]
+        found = [CheckFinding(subject="credentials", state="ok", text="the app gets tokens")]
         found += findings.scope_findings(auth.scopes)
         called, reply = await _one_call(zra, auth.scopes)
         found += called
@@ -128,7 +128,7 @@ async def _account(settings: Settings, frame: Frame) -> tuple[list[Finding], Seq
         return found, auth.scopes
 
 
-async def _one_call(zra: ZRAClient, scopes: Sequence[str] | None) -> tuple[list[Finding], Reply | None]:
+async def _one_call(zra: ZRAClient, scopes: Sequence[str] | None) -> tuple[list[CheckFinding], Reply | None]:
     names = [name for name in _TRIED if scopes is None or findings.permitted(OPERATIONS[name], scopes)]
     if not names:
         return [], None
@@ -137,19 +137,21 @@ async def _one_call(zra: ZRAClient, scopes: Sequence[str] | None) -> tuple[list[
     try:
         reply = await zra.raw(name, query=query)
     except errors.NotFound:
-        return [Finding(subject="api", state="ok", text=f"{name} answers")], None
+        return [CheckFinding(subject="api", state="ok", text=f"{name} answers")], None
     except errors.CallError as error:
         return [_failed("api", error)], None
-    return [Finding(subject="api", state="ok", text=f"{name} answers")], reply
+    return [CheckFinding(subject="api", state="ok", text=f"{name} answers")], reply
 
 
-def _failed(subject: str, error: Exception) -> Finding:
+def _failed(subject: str, error: Exception) -> CheckFinding:
     failure = explain(error)
     advice = "" if failure.passing else _ADVICE.get(type(error), "")
-    return Finding(subject=subject, state="problem", text=failure.message, advice=advice, exit_code=failure.exit_code)
+    return CheckFinding(
+        subject=subject, state="problem", text=failure.message, advice=advice, exit_code=failure.exit_code
+    )
 
 
-def _configuration(error: errors.ConfigurationError) -> Finding:
+def _configuration(error: errors.ConfigurationError) -> CheckFinding:
     """Judge the environment: missing credentials, or a value that is not valid."""
     missing = str(error).startswith("set ")
     found = _failed("credentials" if missing else "environment", error)
@@ -164,11 +166,11 @@ _ADVICE: dict[type[Exception], str] = {
 }
 
 
-def _exit(found: Sequence[Finding]) -> int:
+def _exit(found: Sequence[CheckFinding]) -> int:
     codes = [finding.exit_code for finding in found]
     return max(codes, default=Exit.OK)
 
 
-def _lines(finding: Finding) -> str:
+def _lines(finding: CheckFinding) -> str:
     text = f"{_MARKS[finding.state]:<6}{finding.subject:<13}{clean(finding.text)}\n"
     return text + (f"{'':<19}→ {finding.advice}\n" if finding.advice else "")

@@ -13,7 +13,7 @@ from zra_async.bulk.crm.input import Input
 from zra_async.bulk.crm.kinds import DEALS
 from zra_async.bulk.crm.report import FailedRecord, ImportReport
 from zra_async.cli.arguments.ledgers import adopt_option
-from zra_async.cli.arguments.paths import Place
+from zra_async.cli.arguments.paths import PathArgument
 from zra_async.cli.connection import memory
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import UsageProblem, report_shown
@@ -24,7 +24,7 @@ from zra_async.cli.output.tables import Layout
 from zra_async.cli.output.wording import count, duration, rate
 from zra_async.client import ZRAClient
 
-_FILE = Place("read")
+_FILE = PathArgument("read")
 _LEDGER = Path("zra-crm-import.ledger")
 _SHOWN = 20
 
@@ -45,9 +45,12 @@ def command() -> None:
 @click.option("--contacts", type=_FILE, help="Contacts, after the accounts.")
 @click.option("--deals", type=_FILE, help="Deals, after the contacts.")
 @click.option("--leads", type=_FILE, help="Leads, beside the others.")
-@click.option("--ledger", type=Place("kept"), help=f"What is done; by default ./{_LEDGER}, removed when all is.")
+@click.option("--ledger", type=PathArgument("kept"), help=f"What is done; by default ./{_LEDGER}, removed when all is.")
 @click.option(
-    "--failed-to", type=Place("written"), metavar="FILE", help="Write every record that failed to this JSONL file."
+    "--failed-to",
+    type=PathArgument("written"),
+    metavar="FILE",
+    help="Write every record that failed to this JSONL file.",
 )
 @adopt_option
 @progress_options

@@ -11,7 +11,7 @@ from typing import Any
 import click
 import msgspec
 
-from zra_async.cli.arguments.paths import Place
+from zra_async.cli.arguments.paths import PathArgument
 from zra_async.cli.commands.export import records_of
 from zra_async.cli.connection import settings_of
 from zra_async.cli.demo import Shown, show
@@ -31,7 +31,7 @@ _SHARE = 0.9
 
 
 @subcommand("demo", reports=True, done="the demo is done, and its export is in the folder")
-@click.option("--to", type=Place("folder"), help=f"A new folder; by default ./{_FOLDER}.")
+@click.option("--to", type=PathArgument("folder"), help=f"A new folder; by default ./{_FOLDER}.")
 @progress_options
 async def command(frame: Frame, to: Path | None, every: float, quiet: bool) -> Exit:
     """See it work, without a Zoom account: the account is served on this machine, under the limits of Business+.

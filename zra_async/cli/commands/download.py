@@ -11,7 +11,7 @@ import click
 
 from zra_async import errors
 from zra_async.cli.arguments.ids import folder_name, given_ids
-from zra_async.cli.arguments.paths import Place
+from zra_async.cli.arguments.paths import PathArgument
 from zra_async.cli.exits import Exit
 from zra_async.cli.frame import Frame, subcommand
 from zra_async.cli.output.board import Board
@@ -34,7 +34,7 @@ _SINGLE = (
 
 @subcommand("download", continues="always", done="the recordings are stored")
 @click.argument("ids", nargs=-1, required=True, metavar="CONVERSATION_ID...")
-@click.option("--to", type=Place("target"), default=Path(), help="A folder, or a path for a single one.")
+@click.option("--to", type=PathArgument("target"), default=Path(), help="A folder, or a path for a single one.")
 @click.option("--overwrite", is_flag=True, help="Replace files that are there already.")
 @progress_options
 async def command(frame: Frame, ids: tuple[str, ...], to: Path, overwrite: bool, every: float, quiet: bool) -> Exit:
@@ -50,7 +50,7 @@ async def command(frame: Frame, ids: tuple[str, ...], to: Path, overwrite: bool,
     wanted = given_ids(ids, "conversation_id")
     async with frame.open() as zra:
         async with watched("downloading", zra.limits.snapshot, every, quiet) as board:
-            run = Run(zra, board, overwrite, total=len(wanted))
+            run = DownloadRun(zra, board, overwrite, total=len(wanted))
             if len(wanted) == 1:
                 await run.one(wanted[0], to)
             else:
@@ -65,7 +65,7 @@ async def command(frame: Frame, ids: tuple[str, ...], to: Path, overwrite: bool,
 
 
 @dataclass(slots=True)
-class Run:
+class DownloadRun:
     """The downloads of one command, and how far they are."""
 
     zra: ZRAClient

@@ -18,7 +18,7 @@ from zra_async.bulk.export.plan import Sweep
 from zra_async.bulk.export.streams import STREAMS, StreamSpec, select
 from zra_async.cli.arguments.intervals import Interval
 from zra_async.cli.arguments.ledgers import adopt_option
-from zra_async.cli.arguments.paths import Place
+from zra_async.cli.arguments.paths import PathArgument
 from zra_async.cli.arguments.values import instant
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import GivenUp, UsageProblem, report_shown
@@ -46,7 +46,7 @@ def _period(since: str | None, until: str | None) -> _Period:
 
 
 @subcommand("export", reports=True, continues="always", done="the folder holds all that was exported")
-@click.option("--to", type=Place("folder"), help="The folder; made where there is none.")
+@click.option("--to", type=PathArgument("folder"), help="The folder; made where there is none.")
 @click.option("--streams", metavar="A,B", help="Which streams; zra list streams names them with their costs.")
 @click.option("--all", "everything", is_flag=True, help="Every stream but the recordings.")
 @click.option("--since", metavar="TIME", help="Conversations analysed from then on.")

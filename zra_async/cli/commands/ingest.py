@@ -12,7 +12,7 @@ from zra_async.bulk.ingest.manifest import Manifest, check_manifest
 from zra_async.bulk.ingest.report import IngestReport
 from zra_async.bulk.ingest.status import IngestStatus, ingest_status
 from zra_async.cli.arguments.ledgers import adopt_option
-from zra_async.cli.arguments.paths import Place
+from zra_async.cli.arguments.paths import PathArgument
 from zra_async.cli.connection import memory
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import UsageProblem, report_shown
@@ -30,10 +30,10 @@ _SHOWN = 20
     continues="with the account",
     done="the ledger is kept: the same command sends nothing twice",
 )
-@click.argument("manifest", type=Place("read"))
+@click.argument("manifest", type=PathArgument("read"))
 @click.option("--check", is_flag=True, help="Only look through the manifest and its files; no account is needed.")
 @click.option("--status", is_flag=True, help="Only show what the ledger knows; no account is needed.")
-@click.option("--ledger", type=Place("kept"), help="What is done; by default MANIFEST.ledger. Keep it.")
+@click.option("--ledger", type=PathArgument("kept"), help="What is done; by default MANIFEST.ledger. Keep it.")
 @click.option("--retry-failed", is_flag=True, help="Try again what the service has refused.")
 @click.option("--wait", is_flag=True, help="Wait until the conversations are analysed.")
 @click.option(

@@ -10,7 +10,7 @@ from zra_async.cli.failures import UsageProblem
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListedResource:
     """A list. `columns` are those of its table; without any, all fields that are filled."""
 
     operation: str
@@ -33,32 +33,34 @@ class Single:
 
 _PEOPLE = ("user_id", "email", "first_name", "last_name")
 
-LISTS: Mapping[str, Listed] = {
-    "conversations": Listed(
+LISTS: Mapping[str, ListedResource] = {
+    "conversations": ListedResource(
         "conversations.list",
         ("conversation_id", "meeting_start_time", "conversation_topic", "duration", "engagement_score", "host_id"),
     ),
-    "comments": Listed("comments.list", ("id", "created_time", "user_name", "comment")),
-    "speakers": Listed(
+    "comments": ListedResource("comments.list", ("id", "created_time", "user_name", "comment")),
+    "speakers": ListedResource(
         "conversations.interactions", ("display_name", "speaker_type", "email", "user_id", "transcripts")
     ),
-    "analysis": Listed("conversations.content_analysis"),
-    "scorecards": Listed("conversations.scorecards"),
-    "playlists": Listed(
+    "analysis": ListedResource("conversations.content_analysis"),
+    "scorecards": ListedResource("conversations.scorecards"),
+    "playlists": ListedResource(
         "playlists.list", ("playlist_id", "playlist_name", "type", "number_of_conversations", "created_by")
     ),
-    "deals": Listed(
+    "deals": ListedResource(
         "deals.list", ("deal_id", "deal_name", "deal_stage", "deal_amount", "currency_type", "owner_name", "close_date")
     ),
-    "activities": Listed(
+    "activities": ListedResource(
         "deals.activities", ("start_date", "activity_type", "conversation_topic", "conversation_id", "deal_stage")
     ),
-    "indicators": Listed("indicators.list", ("id", "name", "type", "category_name", "mentioned_by", "enabled")),
-    "meetings": Listed("meetings.list", ("event_id", "start_time", "topic", "meeting_platform", "host_id", "external")),
-    "teams": Listed("teams.list", ("team_id", "name", "type", "member_size", "supervisor_size", "leaf")),
-    "members": Listed("teams.members.list", _PEOPLE),
-    "managers": Listed("teams.managers.list", _PEOPLE),
-    "unassigned-users": Listed("teams.unassigned_users", _PEOPLE),
+    "indicators": ListedResource("indicators.list", ("id", "name", "type", "category_name", "mentioned_by", "enabled")),
+    "meetings": ListedResource(
+        "meetings.list", ("event_id", "start_time", "topic", "meeting_platform", "host_id", "external")
+    ),
+    "teams": ListedResource("teams.list", ("team_id", "name", "type", "member_size", "supervisor_size", "leaf")),
+    "members": ListedResource("teams.members.list", _PEOPLE),
+    "managers": ListedResource("teams.managers.list", _PEOPLE),
+    "unassigned-users": ListedResource("teams.unassigned_users", _PEOPLE),
 }
 
 SINGLES: Mapping[str, Single] = {
@@ -76,7 +78,7 @@ SINGLES: Mapping[str, Single] = {
 }
 
 
-def listed(name: str) -> Listed:
+def listed(name: str) -> ListedResource:
     """The list of that name, in the plural or the singular. Raises `UsageProblem`."""
     found = LISTS.get(name) or LISTS.get(f"{name}s")
     if found is None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import click
 
-from zra_async.cli.arguments.paths import Place
+from zra_async.cli.arguments.paths import PathArgument
 from zra_async.cli.exits import Exit
 from zra_async.cli.failures import UsageProblem
 from zra_async.cli.frame import standalone
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @click.option("--no-limits", is_flag=True, help="Never answer 429.")
 @click.option("--store-parts", is_flag=True, help="Keep uploaded bytes, so that they can be downloaded.")
 @click.option("--control", is_flag=True, help="Open the control endpoint, /_sandbox/ on the API host.")
-@click.option("--faults", type=Place("read"), help="TOML file with [[fault]] tables.")
+@click.option("--faults", type=PathArgument("read"), help="TOML file with [[fault]] tables.")
 @click.option("--webhook-url", metavar="URL", help="Loopback address that receives signed events.")
 @click.option("--webhook-secret", metavar="TEXT", help="Secret token that signs them; by default one is made up.")
 @click.option("--json", "as_json", is_flag=True, help="Print the environment as one JSON object.")

@@ -13,7 +13,7 @@ import click
 from zra_async.api.registry import OPERATIONS
 from zra_async.bulk.polling import Polling
 from zra_async.cli.added import Added
-from zra_async.cli.arguments.paths import Place
+from zra_async.cli.arguments.paths import PathArgument
 from zra_async.cli.arguments.values import arguments
 from zra_async.cli.connection import memory
 from zra_async.cli.exits import Exit
@@ -29,7 +29,7 @@ from zra_async.files.progress import OnProgress, Progress
 from zra_async.files.terms import SourceSystem, UploadedRecording
 
 _ADD = OPERATIONS["conversations.add"]
-_FILE = Place("read")
+_FILE = PathArgument("read")
 _PATIENCE = Polling(first=0.5, longest=15.0, limit=3600.0)
 
 
@@ -46,7 +46,7 @@ _PATIENCE = Polling(first=0.5, longest=15.0, limit=3600.0)
 @click.option("--source", type=click.Choice(["gong", "chorus"]), help="Whose transcript and metadata they are.")
 @click.option("--part-size", type=click.IntRange(1), metavar="BYTES", help="Send it in parts of this size.")
 @click.option("--concurrency", type=click.IntRange(1), metavar="N", help="Parts on their way at once; 4 by default.")
-@click.option("--journal", type=Place("kept"), help="By default RECORDING.zra, removed when all is done.")
+@click.option("--journal", type=PathArgument("kept"), help="By default RECORDING.zra, removed when all is done.")
 @click.option("--wait", is_flag=True, help="Wait until the conversation has been analysed.")
 @progress_options
 async def command(

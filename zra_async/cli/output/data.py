@@ -50,7 +50,7 @@ class Sink:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
+class DataOutput:
     """The writer of data. `format` None: a table on a terminal, JSON lines everywhere else."""
 
     format: Format | None = None
@@ -149,15 +149,15 @@ def report_options(callback: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "as_json", is_flag=True, help="The report as one JSON object.")(callback)
 
 
-def take_output(params: dict[str, Any], sink: Sink) -> Output:
+def take_output(params: dict[str, Any], sink: Sink) -> DataOutput:
     """The output that the options ask for; they are taken out of ``params``."""
     as_json, form, fields = params.pop("as_json"), params.pop("form", None), params.pop("fields", None)
     if as_json and form == "table":
         raise click.UsageError("--json and --format table exclude each other")
     names = tuple(name.strip() for name in (fields or "").split(",") if name.strip())
-    return Output(format="jsonl" if as_json else form, fields=names, sink=sink)
+    return DataOutput(format="jsonl" if as_json else form, fields=names, sink=sink)
 
 
 async def in_one_page(items: Iterable[Any]) -> AsyncIterable[Sequence[Any]]:
-    """Items that are all there already, as the pages that `Output.pages` takes."""
+    """Items that are all there already, as the pages that `DataOutput.pages` takes."""
     yield list(items)

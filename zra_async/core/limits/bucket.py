@@ -29,7 +29,7 @@ from zra_async.core.limits.plans import Rate
 from zra_async.core.limits.queue import BULK_TURN, Lanes, Queue, Waiter
 from zra_async.core.limits.quota import Daily
 from zra_async.core.limits.timing import AttemptTime, Lateness
-from zra_async.core.limits.window import TICK, Window
+from zra_async.core.limits.window import TICK, SlidingWindow
 
 #: tolerance for late answers before a 429 is likely, in seconds; refusals raise it
 _DOUBT = 0.1
@@ -55,7 +55,7 @@ class Bucket:
         self.life: int = 0  #: how many event loops it has served; a permit of an earlier one counts no more
         self._margin = margin
         self._doubt = max(margin, _DOUBT)  # how long after its sending a call may be counted
-        self._window = Window(rate.period)  # of the calls that were sent
+        self._window = SlidingWindow(rate.period)  # of the calls that were sent
         self._freeze = Freeze()
         self._lateness = Lateness()
         self._times = AttemptTime()
@@ -90,7 +90,7 @@ class Bucket:
         if now < self._seen:  # another clock: what counted may have been sent a moment ago
             self._freeze.until = now + max(0.0, self._freeze.until - self._seen)
             self._next_turn = now
-            count, self._window = self._window.count, Window(self.rate.period)
+            count, self._window = self._window.count, SlidingWindow(self.rate.period)
             for _ in range(count):
                 self._window.add(now + self.rate.period + self._doubt)
         self._seen = now

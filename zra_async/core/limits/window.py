@@ -11,7 +11,7 @@ TICK = 1e-6
 _MOMENTS = 1000
 
 
-class Window:
+class SlidingWindow:
     """Counts calls until each of them leaves, at a cost that does not grow with their number.
 
     Calls that leave within a thousandth of the period leave together. Times are seconds on any clock that does not
