@@ -14,15 +14,15 @@ from zra_async import errors
 from zra_async.config import ClientConfig, is_government
 from zra_async.core import wire
 from zra_async.core.auth import Auth, AuthContext, account_of
-from zra_async.core.bound import Bound
 from zra_async.core.clock import ServiceClock
 from zra_async.core.dropped import DropReport
-from zra_async.core.events import Observer, attentive, collected, quiet
+from zra_async.core.events import Observer, collected, guard_observer, wants_call_events
 from zra_async.core.limits import RateLimiter
 from zra_async.core.operation import Host
 from zra_async.core.pipeline import CallOptions, Pipeline
 from zra_async.core.place import Place
 from zra_async.core.redirects import account_base
+from zra_async.core.timeouts import Timeout
 from zra_async.core.transport import AiohttpTransport, StreamedResponse
 
 _PATIENCE = 10.0  #: seconds for the question what time it is
@@ -44,7 +44,7 @@ class Session:
         self._pipeline: Pipeline | None = None
         self._uploads = asyncio.Semaphore(config.transfers.upload_concurrency)
         self._downloads = asyncio.Semaphore(config.transfers.download_concurrency)
-        self.observe: Observer = collected(quiet(config.observer))
+        self.observe: Observer = collected(guard_observer(config.observer))
         self.drops: DropReport = DropReport(self.observe)
 
     async def open(self) -> None:
@@ -66,7 +66,7 @@ class Session:
                 base=self.base,
                 trusted=self.config.hosts.trusted,
                 observe=self.observe,
-                attentive=attentive(self.config.observer),
+                wants_call_events=wants_call_events(self.config.observer),
                 clock=self._clock,
                 loop_clock=self._place.clock,
             )
@@ -178,7 +178,7 @@ class Session:
         if pipeline is not None and not clock.known:
             sent = clock.monotonic()
             with contextlib.suppress(errors.CallError, TimeoutError, ValueError):
-                with Bound(pipeline.watch, sent + _PATIENCE):
+                with Timeout(pipeline.watch, sent + _PATIENCE):
                     answer = await self.fetch("service_time", self.config.hosts.api, {})
                 clock.observe(answer.headers, sent, clock.monotonic())
                 answer.close()

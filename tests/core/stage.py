@@ -93,7 +93,7 @@ class Stage:
             base=lambda _: "https://api.zoom.us/v2",
             trusted=("zoom.us",),
             observe=self.events.append,
-            attentive=lambda: True,
+            wants_call_events=lambda: True,
         )
         path = {"thing_id": "1"} if "{thing_id}" in operation.path else {}
         request = wire.encode(operation, path=path)

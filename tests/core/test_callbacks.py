@@ -16,9 +16,9 @@ from zra_async.bulk.crm.report import Failures
 from zra_async.bulk.events import both
 from zra_async.bulk.ingest.job import IngestPlan
 from zra_async.core.callbacks import check_plain, guarded
-from zra_async.core.events import TokenRefused, quiet
+from zra_async.core.events import TokenRefused, guard_observer
 from zra_async.files.progress import Meter
-from zra_async.files.terms import Wanted
+from zra_async.files.upload import Wanted
 from zra_async.webhooks import WebhookReceiver
 
 
@@ -114,22 +114,31 @@ def test_a_failure_is_logged_once(problem: BaseException, caplog: pytest.LogCapt
 def test_an_observer_is_told_further(problem: BaseException, caplog: pytest.LogCaptureFixture) -> None:
     """An observer that raises anything is logged once for each class of error, and hears of later events."""
     observer = MagicMock(side_effect=[problem, problem, None])
-    observe = quiet(observer)
+    observe = guard_observer(observer)
     for _ in range(3):
         observe(TokenRefused("a"))
     assert observer.call_count == 3
     assert len([record for record in caplog.records if "observer failed" in record.message]) == 1
 
 
+GUARDS = pytest.mark.parametrize(
+    "guard", [guard_observer, lambda callback: guarded("it", callback)], ids=["observer", "callback"]
+)
+
+
 @pytest.mark.parametrize("problem", [KeyboardInterrupt(), SystemExit(1)], ids=lambda problem: type(problem).__name__)
-@pytest.mark.parametrize("guard", [quiet, lambda callback: guarded("it", callback)], ids=["observer", "callback"])
+@pytest.mark.parametrize(
+    "guard", [guard_observer, lambda callback: guarded("it", callback)], ids=["observer", "callback"]
+)
 def test_the_end_of_the_program_is_none_of_its_failures(problem: BaseException, guard: Any) -> None:
     """KeyboardInterrupt and SystemExit pass through."""
     with pytest.raises(type(problem)):
         guard(MagicMock(side_effect=problem))(TokenRefused("a"))
 
 
-@pytest.mark.parametrize("guard", [quiet, lambda callback: guarded("it", callback)], ids=["observer", "callback"])
+@pytest.mark.parametrize(
+    "guard", [guard_observer, lambda callback: guarded("it", callback)], ids=["observer", "callback"]
+)
 @pytest.mark.parametrize("made", [_function, _generator], ids=["coroutine", "generator"])
 def test_a_coroutine_that_is_returned_is_closed(guard: Any, made: Any, caplog: pytest.LogCaptureFixture) -> None:
     """A plain function that returns a coroutine is told that nobody awaits it; no warning is left behind."""

@@ -14,7 +14,7 @@ import pytest
 
 import zra_async
 from zra_async.core import events
-from zra_async.core.events import CallDone, Event, Retrying, TokenRefused, attentive, log_event, quiet
+from zra_async.core.events import CallDone, Event, Retrying, TokenRefused, guard_observer, log_event, wants_call_events
 
 DONE = CallDone("things.get", 1, 0.1, 200, "WEB_1", None)
 AGAIN = Retrying("things.get", 1, 0.5, "rate", "RateLimited")
@@ -73,7 +73,7 @@ def test_a_warning_is_for_what_the_user_must_act_on() -> None:
         "core/events.py": "the program's observer failed",
         "core/redirects.py": "the account's host is not trusted by the configuration",
         "core/callbacks.py": "the program's callback failed",
-        "files/carrier.py": "a transcript or metadata file is not as the service documents it",
+        "files/uploader.py": "a transcript or metadata file is not as the service documents it",
         "core/dropped.py": "a field of an answer is lost: what is stored of it is not whole",
         "sandbox/service/dispatch.py": "a mistake in the sandbox itself",
     }
@@ -97,7 +97,7 @@ def test_an_observer_that_fails_is_reported_once_for_each_kind(caplog: pytest.Lo
     def observer(_: Event) -> None:
         raise problems.pop(0)
 
-    observe = quiet(observer)
+    observe = guard_observer(observer)
     for _ in range(3):
         observe(DONE)
     assert [record.exc_info[0] for record in caplog.records if record.exc_info] == [ValueError, KeyError]
@@ -110,14 +110,14 @@ def test_an_observer_may_end_the_program() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        quiet(observer)(DONE)
+        guard_observer(observer)(DONE)
 
 
 def test_events_are_made_only_for_those_who_hear_them(caplog: pytest.LogCaptureFixture) -> None:
     """The default observer hears of calls that go well once its logger is set to DEBUG, and one's own always does."""
-    heard = attentive(log_event)
+    heard = wants_call_events(log_event)
     caplog.set_level(logging.INFO, "zra_async")
     assert not heard()
     caplog.set_level(logging.DEBUG, "zra_async")
     assert heard()
-    assert attentive(lambda _: None)()
+    assert wants_call_events(lambda _: None)()

@@ -17,10 +17,10 @@ from tests.core.clients import GET, POST
 from tests.core.rows import row
 from tests.core.stage import Stage, breaks, now, says
 from zra_async import RetryPolicy, errors
-from zra_async.core.bound import Bound, Watch
 from zra_async.core.events import AttemptDone, CallDone, LimitWaited, Retrying, TokenRefused
 from zra_async.core.limits import LocalRateLimiter, Rate
 from zra_async.core.operation import Label
+from zra_async.core.timeouts import Timeout, TimeoutWatch
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PER_SECOND = b'{"code": 429, "message": "You have reached the maximum per-second rate limit for this API."}'
@@ -414,11 +414,11 @@ def test_bounds_of_many_attempts_are_kept_apart() -> None:
     """One timer watches over all attempts: each ends at its own bound, and one without a bound goes on."""
 
     async def scene() -> list[tuple[str, float]]:
-        watch = Watch()
+        watch = TimeoutWatch()
         ended: list[tuple[str, float]] = []
 
         async def attempt(name: str, seconds: float) -> None:
-            with contextlib.suppress(TimeoutError), Bound(watch, now() + seconds):
+            with contextlib.suppress(TimeoutError), Timeout(watch, now() + seconds):
                 await asyncio.sleep(10)
             ended.append((name, now()))
 
@@ -436,7 +436,7 @@ def test_a_cancellation_from_elsewhere_is_no_timeout() -> None:
 
     async def scene() -> None:
         async def attempt() -> None:
-            with Bound(Watch(), now() + 1.0):
+            with Timeout(TimeoutWatch(), now() + 1.0):
                 await asyncio.sleep(10)
 
         task = asyncio.create_task(attempt())

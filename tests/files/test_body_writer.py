@@ -302,7 +302,7 @@ async def test_the_body_is_at_rest_when_the_attempt_has_ended(end: str) -> None:
         if bounds:
             pipeline = zra._session._pipeline
             assert pipeline is not None
-            next(bound for bound in pipeline.watch._bounds if bound.until < math.inf).expire()
+            next(bound for bound in pipeline.watch._timeouts if bound.until < math.inf).expire()
         for turn in range(30):  # as long as the thread reads, the call must not end
             if (end == "cancel" and turn == 0) or end == "cancel twice":
                 call.cancel()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from zra_async.files.names import safe_name
-from zra_async.files.stream import disposition_name
+from zra_async.files.recording_stream import disposition_name
 
 FALLBACK = "recording-0.mp4"
 

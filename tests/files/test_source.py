@@ -16,7 +16,7 @@ from tests.files.conftest import Video
 from zra_async.errors import SourceChanged, SourceError
 from zra_async.files import source as source_module
 from zra_async.files.body import CHUNK, PartBody
-from zra_async.files.gather import Gatherer
+from zra_async.files.chunk_writer import ChunkWriter
 from zra_async.files.source import fingerprint, md5_of, open_path
 from zra_async.osfiles.threads import to_thread
 from zra_async.results.uploads import Part
@@ -153,7 +153,7 @@ async def test_a_gatherer_writes_everything_in_order(tmp_path: Path) -> None:
     """Chunks of any size come out as they went in."""
     data = os.urandom(5_000_001)
     with (tmp_path / "file").open("w+b", buffering=0) as file:
-        writer = Gatherer(file.fileno())
+        writer = ChunkWriter(file.fileno())
         position = 0
         for size in [1, 70_000, 1_048_575, 1, 2_500_000, 0, 999, 10_000_000]:
             await writer.write(data[position : position + size])

@@ -16,7 +16,7 @@ from zra_async.api.files.operations import FileOperations
 from zra_async.errors import AmbiguousWrite, UploadInterrupted, UploadUncertain
 from zra_async.files import Progress
 from zra_async.files.journal import JournalFile
-from zra_async.files.parts import PartsUpload
+from zra_async.files.multipart import MultipartUpload
 from zra_async.sandbox import Fault
 
 pytestmark = pytest.mark.slow
@@ -288,16 +288,16 @@ async def test_parts_that_are_stored_while_the_journal_is_written_are_not_lost(
 ) -> None:
     """What is known when a cancellation comes is in the journal when it is over."""
     journal, stored = tmp_path / "journal", asyncio.Event()
-    save = PartsUpload._save
+    save = MultipartUpload._save
 
-    async def slow(self: PartsUpload, state: Any) -> None:
+    async def slow(self: MultipartUpload, state: Any) -> None:
         if state.parts and not stored.is_set():
             self.state = state
             stored.set()
             await asyncio.Event().wait()
         await save(self, state)
 
-    monkeypatch.setattr(PartsUpload, "_save", slow)
+    monkeypatch.setattr(MultipartUpload, "_save", slow)
     task = asyncio.create_task(zra.files.upload(video(2 * PART), part_size=PART, concurrency=1, journal=journal))
     await stored.wait()
     task.cancel()
@@ -311,13 +311,13 @@ async def test_a_failure_loses_no_part_that_is_stored(
 ) -> None:
     """A part that waits for the journal while another one fails is in the journal when the upload has stopped."""
     path, journal, may_save, stored = video(3 * PART), tmp_path / "journal", threading.Event(), list[int]()
-    write, save, send = JournalFile.save, PartsUpload._save, FileOperations.upload_part
+    write, save, send = JournalFile.save, MultipartUpload._save, FileOperations.upload_part
 
     def slow(self: JournalFile, state: Any) -> None:
         assert not state.parts or may_save.wait()
         write(self, state)
 
-    async def noted(self: PartsUpload, state: Any) -> None:
+    async def noted(self: MultipartUpload, state: Any) -> None:
         stored.append(len(state.parts))
         await save(self, state)
 
@@ -330,7 +330,7 @@ async def test_a_failure_loses_no_part_that_is_stored(
         raise errors.PermissionDenied("files.upload_part", status=403)
 
     monkeypatch.setattr(JournalFile, "save", slow)
-    monkeypatch.setattr(PartsUpload, "_save", noted)
+    monkeypatch.setattr(MultipartUpload, "_save", noted)
     monkeypatch.setattr(FileOperations, "upload_part", third_fails)
     with pytest.raises(UploadInterrupted) as caught:
         await zra.files.upload(path, part_size=PART, journal=journal)

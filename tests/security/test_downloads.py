@@ -21,7 +21,7 @@ from tests.security.profile import quick
 from zra_async import Hosts, Network, RetryPolicy, errors
 from zra_async.files.download import _part_path
 from zra_async.files.names import safe_name
-from zra_async.files.stream import describe, disposition_name
+from zra_async.files.recording_stream import describe, disposition_name
 
 SIGNATURE = "sig-0a9b8c7d6e5f4a"
 AT_ONCE = RetryPolicy(base=0.0)

@@ -16,7 +16,7 @@ import anyio
 from zra_async.cli.commands.upload import until_processed
 from zra_async.cli.output.board import Board
 from zra_async.client import ZRAClient
-from zra_async.files.terms import UploadedRecording
+from zra_async.files.upload import UploadedRecording
 from zra_async.results.exports import ExportReport
 
 #: what the recordings are about, and how many bytes they have; the first is large enough to go in parts

@@ -197,12 +197,12 @@ class _FetchedToken:
         return grant
 
     async def _ask(self, context: AuthContext) -> TokenAnswer:
-        return await self._exchange(context, self._form())
+        return await self._request_token(context, self._form())
 
     def _form(self) -> dict[str, str]:
         raise NotImplementedError
 
-    async def _exchange(self, context: AuthContext, form: Mapping[str, str]) -> TokenAnswer:
+    async def _request_token(self, context: AuthContext, form: Mapping[str, str]) -> TokenAnswer:
         url = self._token_url or context.token_url
         known = [
             self._client_secret,
@@ -337,7 +337,7 @@ class UserOAuth(_FetchedToken):
         if answer is None:
             if not current:
                 raise errors.TokenError("the token store is empty: sign in again, or give a refresh_token")
-            answer = await self._exchange(context, {"grant_type": "refresh_token", "refresh_token": current})
+            answer = await self._request_token(context, {"grant_type": "refresh_token", "refresh_token": current})
         if answer.refresh_token:
             self._phase = "saving"
             self._unsaved = Secret(answer.refresh_token)
@@ -349,7 +349,7 @@ class UserOAuth(_FetchedToken):
         if self._sign_in is None:
             return None
         try:
-            answer = await self._exchange(context, self._sign_in.form())
+            answer = await self._request_token(context, self._sign_in.form())
         except errors.TokenError as problem:
             if problem.passing:
                 raise  # the code is still good

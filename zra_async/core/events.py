@@ -175,7 +175,7 @@ def collect_calls() -> Generator[list[CallDone]]:
         _collections.reset(token)
 
 
-def attentive(observer: Observer) -> Callable[[], bool]:
+def wants_call_events(observer: Observer) -> Callable[[], bool]:
     """Return a function that tells if anybody reads the events of calls that succeed.
 
     It is asked before such an event is made, because an event that nobody reads would add to the price of each call.
@@ -199,7 +199,7 @@ def collected(observer: Observer) -> Observer:
     return observe
 
 
-def quiet(observer: Observer) -> Observer:
+def guard_observer(observer: Observer) -> Observer:
     """Guard calls against an observer that fails: its error is logged once a type, and the call goes on.
 
     That holds for `CancelledError` and every other exception, except KeyboardInterrupt and SystemExit.

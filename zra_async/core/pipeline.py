@@ -13,12 +13,12 @@ from msgspec import field
 from zra_async import errors
 from zra_async.core import events
 from zra_async.core.auth import Auth
-from zra_async.core.bound import Bound, Watch
 from zra_async.core.clock import ServiceClock
 from zra_async.core.limits import Lane, Permit, RateLimiter
 from zra_async.core.operation import Host
 from zra_async.core.redirects import REDIRECTS, Route, redirected
 from zra_async.core.retry import Attempts, RetryPolicy, Stop, Wait
+from zra_async.core.timeouts import Timeout, TimeoutWatch
 from zra_async.core.transport import Transport
 from zra_async.core.transport.attempt import Attempt
 from zra_async.core.wire import Reply, Request, failure
@@ -69,11 +69,11 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     base: Callable[[Host], str]
     trusted: Sequence[str]
     observe: events.Observer
-    attentive: Callable[[], bool]  #: whether it is told of calls that go well
+    wants_call_events: Callable[[], bool]  #: whether it is told of calls that go well
     loop_clock: Callable[[], Callable[[], float]] = (
         _running_clock  #: raises `WrongLoop` in another event loop or process
     )
-    watch: Watch = field(default_factory=Watch)
+    watch: TimeoutWatch = field(default_factory=TimeoutWatch)
     clock: ServiceClock = field(default_factory=ServiceClock)  #: learns the service's time from every answer
     structure: asyncio.Lock = field(default_factory=asyncio.Lock)  #: team create, delete and move never overlap
 
@@ -89,7 +89,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
             progress.error = type(problem).__name__
             raise
         finally:
-            if self.attentive():
+            if self.wants_call_events():
                 self.observe(
                     events.CallDone(
                         request.operation.name,
@@ -104,7 +104,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
     async def _in_bounds(self, request: Request, options: CallOptions, progress: _Progress) -> Reply:
         """Keep the deadline of a call, and calls that must not overlap apart."""
         deadline = None if options.deadline is None else progress.started + options.deadline
-        bound = Bound(self.watch, math.inf if deadline is None else deadline)
+        bound = Timeout(self.watch, math.inf if deadline is None else deadline)
         try:
             with bound:
                 async with self.structure if request.operation.exclusive else contextlib.nullcontext():
@@ -176,7 +176,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
         attempt = Attempt(permit)
         progress.status, progress.under_way = None, attempt
         started, sent = progress.clock(), self.clock.monotonic()
-        bound = Bound(self.watch, math.inf if options.timeout is None else started + options.timeout)
+        bound = Timeout(self.watch, math.inf if options.timeout is None else started + options.timeout)
         try:
             with bound:
                 reply = await self.transport.send(request, route.url, header, timeout=options.timeout, attempt=attempt)
@@ -194,7 +194,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
         finally:
             if attempt.sent:
                 permit.sent()  # unless the transport knew the moment
-            if self.attentive():
+            if self.wants_call_events():
                 seconds = progress.clock() - started
                 self.observe(events.AttemptDone(request.operation.name, progress.attempt, seconds, progress.status))
 

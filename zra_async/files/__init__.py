@@ -3,9 +3,9 @@
 from zra_async.files.download import DownloadedRecording
 from zra_async.files.plan import plan_parts
 from zra_async.files.progress import Progress
+from zra_async.files.recording_stream import RecordingStream
 from zra_async.files.recordings import Conversations
-from zra_async.files.stream import RecordingStream
-from zra_async.files.terms import UploadedFile, UploadedRecording
+from zra_async.files.upload import UploadedFile, UploadedRecording
 from zra_async.files.uploads import Files
 from zra_async.results.uploads import Part, UploadState
 

@@ -13,7 +13,7 @@ import msgspec
 
 from zra_async.errors import InvalidArgument
 from zra_async.files.names import CAPTIONS
-from zra_async.files.terms import SourceSystem
+from zra_async.files.upload import SourceSystem
 
 #: bytes; a larger file is not looked at, since reading its JSON would hold the event loop
 LARGEST = 8 * 1024 * 1024

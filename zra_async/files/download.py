@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zra_async.errors import CallError, InvalidArgument, TargetExists
-from zra_async.files.gather import Gatherer
+from zra_async.files.chunk_writer import ChunkWriter
 from zra_async.files.names import safe_name
 from zra_async.files.progress import Meter
-from zra_async.files.stream import About, Changed, RecordingStream
+from zra_async.files.recording_stream import Changed, RecordingInfo, RecordingStream
 from zra_async.osfiles.locks import open_locked
 from zra_async.osfiles.paths import StrPath, as_path, regular_file, shown
 from zra_async.osfiles.replace import put_in_place
@@ -40,12 +40,12 @@ class Target:
     name: str  #: "" stands for the recording's own
     overwrite: bool
 
-    def place(self, about: About, fallback: str) -> Path:
+    def place(self, info: RecordingInfo, fallback: str) -> Path:
         """Return where the finished file goes. Raises `TargetExists`, and `InvalidArgument` for what is no file.
 
         A link is neither followed nor replaced: who put it there may not be who downloads.
         """
-        path = self.folder / (self.name or safe_name(about.name, fallback))
+        path = self.folder / (self.name or safe_name(info.name, fallback))
         try:
             real = regular_file(path)
         except OSError as problem:
@@ -69,7 +69,7 @@ def target_of(to: StrPath, overwrite: bool) -> Target:
     except OSError as problem:
         raise InvalidArgument(f"{shown(to)!r} cannot be downloaded to: {problem.strerror}") from problem
     target = Target(path.parent, path.name, overwrite)
-    target.place(About("", None, "", ""), "")
+    target.place(RecordingInfo("", None, "", ""), "")
     return target
 
 
@@ -81,35 +81,35 @@ async def save(stream: RecordingStream, target: Target, conversation_id: str, me
     """
     digest = hashlib.sha256(conversation_id.encode()).hexdigest()
     for _ in range(_MOST_CHANGES):
-        about = await stream.start()
-        path = await to_thread(target.place, about, f"recording-{digest[:12]}.mp4")
+        info = await stream.start()
+        path = await to_thread(target.place, info, f"recording-{digest[:12]}.mp4")
         try:
-            return await _save_version(stream, about, path, target.overwrite, digest, meter)
+            return await _save_version(stream, info, path, target.overwrite, digest, meter)
         except Changed:
             stream.restart()
     raise stream.interrupted(Changed(f"the recording was replaced {_MOST_CHANGES} times while it was read"))
 
 
 async def _save_version(
-    stream: RecordingStream, about: About, path: Path, overwrite: bool, digest: str, meter: Meter
+    stream: RecordingStream, info: RecordingInfo, path: Path, overwrite: bool, digest: str, meter: Meter
 ) -> DownloadedRecording:
-    part = _part_path(path, f"{digest} {about.identity}")
+    part = _part_path(path, f"{digest} {info.identity}")
     file = await to_thread(_open_part, part, path)
     fd = file.fileno()
-    writer = Gatherer(fd)
-    keep = bool(about.identity)  # without one nobody could tell what these bytes are the beginning of
+    writer = ChunkWriter(fd)
+    keep = bool(info.identity)  # without one nobody could tell what these bytes are the beginning of
     try:
-        reused = await to_thread(_reusable, fd, about)
+        reused = await to_thread(_reusable, fd, info)
         stream.seek(reused)
         stream.part = part if keep else None
-        meter.total = about.size
+        meter.total = info.size
         meter.begin(1)
         meter.add(1, reused)
         await _copy(stream, writer, meter)
         await to_thread(_publish, part, path, overwrite)
         keep = True
         meter.finish(1, stream.position)
-        return DownloadedRecording(path=path, size=stream.position, name=about.name, reused=reused)
+        return DownloadedRecording(path=path, size=stream.position, name=info.name, reused=reused)
     except Changed:
         keep = False
         raise
@@ -120,7 +120,7 @@ async def _save_version(
         file.close()
 
 
-async def _copy(stream: RecordingStream, writer: Gatherer, meter: Meter) -> None:
+async def _copy(stream: RecordingStream, writer: ChunkWriter, meter: Meter) -> None:
     try:
         while chunk := await stream.read():
             await writer.write(chunk)
@@ -149,10 +149,10 @@ def _is_shared(file: io.FileIO) -> bool:
     return os.fstat(file.fileno()).st_nlink > 1
 
 
-def _reusable(fd: int, about: About) -> int:
+def _reusable(fd: int, info: RecordingInfo) -> int:
     """Return the number of reusable bytes of an earlier run; the file is positioned behind them."""
     size = os.fstat(fd).st_size
-    if not about.identity or about.size is None or size > about.size:
+    if not info.identity or info.size is None or size > info.size:
         os.ftruncate(fd, 0)
         size = 0
     return os.lseek(fd, size, os.SEEK_SET)

@@ -11,9 +11,9 @@ from zra_async.api.resource import Caller
 from zra_async.core.operation import Host
 from zra_async.core.pipeline import CallOptions
 from zra_async.files.download import DownloadedRecording, save, target_of
-from zra_async.files.link import Link
 from zra_async.files.progress import Meter, OnProgress
-from zra_async.files.stream import RecordingStream
+from zra_async.files.recording_link import RecordingLink
+from zra_async.files.recording_stream import RecordingStream
 from zra_async.osfiles.paths import StrPath
 from zra_async.osfiles.threads import to_thread
 
@@ -73,7 +73,7 @@ class Conversations(api.ConversationOperations):
 
         session = self._session
         trusted, now = session.config.hosts.trusted, session.clock.now
-        link = Link(session, fresh, origin=session.base(Host.API), trusted=trusted, now=now)
+        link = RecordingLink(session, fresh, origin=session.base(Host.API), trusted=trusted, now=now)
         async with session.downloads:
             stream = RecordingStream(link, self._options.retry or session.config.retry)
             try:

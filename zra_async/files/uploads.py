@@ -13,13 +13,13 @@ from zra_async.api.arguments import check_text
 from zra_async.api.files import operations as api
 from zra_async.api.resource import Caller
 from zra_async.core.pipeline import CallOptions
-from zra_async.files.carrier import FileUploader, loaded
-from zra_async.files.intake import Uploadable, name_of, take_in
 from zra_async.files.journal import JournalFile
 from zra_async.files.names import CAPTIONS, check_upload_name
+from zra_async.files.open_source import Uploadable, name_of, open_source
 from zra_async.files.progress import OnProgress
 from zra_async.files.source import UploadSource
-from zra_async.files.terms import SourceSystem, UploadedFile, UploadedRecording, Wanted
+from zra_async.files.upload import SourceSystem, UploadArguments, UploadedFile, UploadedRecording
+from zra_async.files.uploader import FileUploader, loaded
 from zra_async.osfiles.paths import StrPath
 from zra_async.osfiles.threads import to_thread
 from zra_async.results.uploads import UploadState
@@ -40,7 +40,7 @@ class Files(api.FileOperations):
 
     def __init__(self, caller: Caller, session: Session, options: CallOptions) -> None:
         super().__init__(caller)
-        self._carrier = FileUploader(session, options)
+        self._uploader = FileUploader(session, options)
 
     async def upload(
         self,
@@ -77,7 +77,7 @@ class Files(api.FileOperations):
         to do), `AmbiguousWrite` when the answer to a single request is lost, and the errors of each call. Counted as
         FILES (one request) or MULTIPART (two more than parts).
         """
-        wanted = Wanted(
+        wanted = UploadArguments(
             name=_name(source, file_name),
             main_file_id="" if main_file_id is None else check_text("main_file_id", main_file_id),
             source_system=source_system,
@@ -86,7 +86,7 @@ class Files(api.FileOperations):
             on_progress=on_progress,
         )
         async with _journal(journal) as log, _source(source, wanted.name, size) as content:
-            return await self._carrier.upload(content, wanted, log)
+            return await self._uploader.upload(content, wanted, log)
 
     async def resume(
         self,
@@ -110,14 +110,14 @@ class Files(api.FileOperations):
             given = source if source is not None else state.path
             if not given:
                 raise errors.InvalidArgument(f"give the source of {state.file_name!r}: its journal knows no path")
-            wanted = Wanted(
+            wanted = UploadArguments(
                 name=state.file_name,
                 main_file_id=state.main_file_id,
                 concurrency=concurrency,
                 on_progress=on_progress,
             )
             async with _source(given, wanted.name, None) as content:
-                return await self._carrier.in_parts(content, wanted, log, state)
+                return await self._uploader.in_parts(content, wanted, log, state)
 
     async def upload_recording(
         self,
@@ -148,7 +148,7 @@ class Files(api.FileOperations):
             check_upload_name(name, attachment=True)
             if not name.casefold().endswith((f"{kind}.json", *([CAPTIONS] if kind == "transcript" else []))):
                 raise errors.InvalidArgument(f"the {kind} must be called …{kind}.json, not {name!r}")
-        first = Wanted(
+        first = UploadArguments(
             name=_name(main, file_name),
             part_size=part_size,
             concurrency=concurrency,
@@ -162,11 +162,11 @@ class Files(api.FileOperations):
                 for kind, item in given.items()
                 if item is not None
             }
-            stored = [await self._carrier.upload(content, first, logs[""])]
+            stored = [await self._uploader.upload(content, first, logs[""])]
             for kind, attachment in extra.items():
-                wanted = Wanted(name=names[kind], main_file_id=stored[0].file_id, source_system=source_system)
+                wanted = UploadArguments(name=names[kind], main_file_id=stored[0].file_id, source_system=source_system)
                 try:
-                    stored.append(await self._carrier.upload(attachment, wanted, logs[kind]))
+                    stored.append(await self._uploader.upload(attachment, wanted, logs[kind]))
                 except errors.ZRAError as reason:
                     later = list(names)[len(stored) :]
                     raise errors.PartlyDone(
@@ -201,7 +201,7 @@ async def _journal(path: PathLike | None) -> AsyncGenerator[JournalFile | None]:
 
 @contextlib.asynccontextmanager
 async def _source(given: Uploadable, name: str, size: int | None) -> AsyncGenerator[UploadSource]:
-    source = await take_in(given, name=name, size=size)
+    source = await open_source(given, name=name, size=size)
     try:
         yield source
     finally:

@@ -17,7 +17,7 @@ from typing import Literal
 
 from zra_async.core.clock import moment_of
 from zra_async.core.limits import Lane, Rate
-from zra_async.core.limits.timing import AttemptTime, Lateness
+from zra_async.core.limits.timing import AnswerDelay, AttemptTime
 from zra_async.core.operation import Label
 from zra_async.postgres.link import DatabaseLink, DatabaseLost
 from zra_async.postgres.permit import SharedPermit
@@ -75,7 +75,7 @@ class SharedLabel:
         self.frozen_until: float = 0.0
         self.freezes_under_way: int = 0  #: freezes that the database has not been told of yet
         self.times: AttemptTime = AttemptTime()
-        self._lateness = Lateness()
+        self._answer_delay = AnswerDelay()
         self._doubt = _DOUBT
         self._queues: dict[bool, deque[SlotWaiter]] = {True: deque(), False: deque()}
         self._moves: list[tuple[float, float]] = []
@@ -260,7 +260,7 @@ class SharedLabel:
         self.flying -= 1
         took = now - permit.sent_at
         self.times.took(now - permit.granted_at, answered=True)
-        late = self._lateness.of(took)
+        late = self._answer_delay.of(took)
         self._move(permit, permit.sent_at - permit.slot + max(0.0, min(late, self._doubt) + _SLACK - MARGIN))
 
     def _move(self, permit: SharedPermit, delay: float) -> None:

@@ -22,9 +22,9 @@ from zra_async.bulk.tables.record_files import as_text, readable
 from zra_async.core.operation import ListOperation, Operation
 from zra_async.errors import InvalidArgument
 from zra_async.files.attachments import TIMELINE, check_attachment, check_file
-from zra_async.files.intake import Uploadable, name_of
 from zra_async.files.names import ATTACHMENTS, CAPTIONS, path_argument
-from zra_async.files.terms import SourceSystem, Wanted
+from zra_async.files.open_source import Uploadable, name_of
+from zra_async.files.upload import SourceSystem, UploadArguments
 from zra_async.osfiles.threads import to_thread
 from zra_async.results.uploads import LARGEST_FILE
 
@@ -193,7 +193,7 @@ def _file(step: str, source: Uploadable, name: str, source_system: SourceSystem 
     if not name:
         raise InvalidArgument("give a file_name: the recording has no name of its own")
     try:
-        Wanted(name=name, main_file_id="" if step == "main" else "-", source_system=source_system)
+        UploadArguments(name=name, main_file_id="" if step == "main" else "-", source_system=source_system)
         size, stamp = _look(source)
     except InvalidArgument as problem:
         raise InvalidArgument(f"{'recording' if step == 'main' else step}: {problem}") from None

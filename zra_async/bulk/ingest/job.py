@@ -174,7 +174,7 @@ class IngestRun:
         self._resets_at: datetime | None = None
         analysis = plan.analysis if plan.wait_for_analysis else None
         adder = Adder(view.conversations, ledger, plan.settle, plan.patience, analysis, view.clock)
-        self._carrier = ItemUploader(
+        self._uploader = ItemUploader(
             view.files, adder, ledger, plan.patience, single_limit, self._count_bytes, self._outcomes.warn
         )
         self.analyses: Analyses = Analyses(view.conversations, ledger, plan.analysis, self._analysed)
@@ -193,7 +193,7 @@ class IngestRun:
 
     def tidy(self) -> None:
         """Leave nothing behind that no later run needs."""
-        self._carrier.tidy()
+        self._uploader.tidy()
 
     async def take(self, feed: Feed) -> None:
         """Take all items, several at a time, and bring each to its outcome, or to the wait for its analysis."""
@@ -286,7 +286,7 @@ class IngestRun:
             while True:
                 if await self._planned(item, entry):
                     try:
-                        outcome = await self._carrier.carry(item, entry)
+                        outcome = await self._uploader.carry(item, entry)
                     except errors.RateLimited as limit:
                         if limit.kind != "daily":
                             raise
@@ -309,7 +309,7 @@ class IngestRun:
     async def _planned(self, item: Checked, entry: Entry) -> bool:
         states = self._budget.states()
         multipart = states.get(Label.MULTIPART)
-        needs = await self._carrier.requests(item, entry, multipart.per_day if multipart else None)
+        needs = await self._uploader.requests(item, entry, multipart.per_day if multipart else None)
         counted = self._budget.take(needs, states)
         if counted:
             await self._ledger.plan(self._budget.today, counted)

@@ -13,7 +13,7 @@ from typing import Any
 
 from zra_async.bulk.ingest.item import Checked, FileStep
 from zra_async.errors import InvalidArgument, SourceError
-from zra_async.files.pieces import Piece, pieces_of, reading
+from zra_async.files.caller_source import Piece, pieces_of, reading
 from zra_async.osfiles.temporary import temporary_file
 from zra_async.osfiles.threads import to_thread
 from zra_async.results.uploads import LARGEST_FILE

@@ -26,7 +26,7 @@ from zra_async.client import ZRAClient
 from zra_async.errors import AmbiguousWrite, UnexpectedAnswer, ZRAError
 from zra_async.files.attachments import TIMELINE
 from zra_async.files.progress import OnProgress, Progress
-from zra_async.files.terms import SourceSystem, UploadedRecording
+from zra_async.files.upload import SourceSystem, UploadedRecording
 
 _ADD = OPERATIONS["conversations.add"]
 _FILE = PathArgument("read")

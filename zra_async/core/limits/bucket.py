@@ -28,7 +28,7 @@ from zra_async.core.limits.permit import LocalPermit
 from zra_async.core.limits.plans import Rate
 from zra_async.core.limits.queue import BULK_TURN, Lanes, Queue, Waiter
 from zra_async.core.limits.quota import Daily
-from zra_async.core.limits.timing import AttemptTime, Lateness
+from zra_async.core.limits.timing import AnswerDelay, AttemptTime
 from zra_async.core.limits.window import TICK, SlidingWindow
 
 #: tolerance for late answers before a 429 is likely, in seconds; refusals raise it
@@ -57,7 +57,7 @@ class Bucket:
         self._doubt = max(margin, _DOUBT)  # how long after its sending a call may be counted
         self._window = SlidingWindow(rate.period)  # of the calls that were sent
         self._freeze = Freeze()
-        self._lateness = Lateness()
+        self._answer_delay = AnswerDelay()
         self._times = AttemptTime()
         self._next_turn = 0.0  # when the next of a crowd may go
         self._seen = 0.0  # the latest time that was looked at
@@ -226,7 +226,7 @@ class Bucket:
             return
         self._flying -= 1
         now = self._now()
-        late = self._lateness.of(now - permit.sent_at)
+        late = self._answer_delay.of(now - permit.sent_at)
         held = self._doubt
         if late < held:
             held = max(self._margin, late + _SLACK)

@@ -10,7 +10,7 @@ _ANSWERS = 64
 _GRANULARITY = 0.02
 
 
-class Lateness:
+class AnswerDelay:
     """The delay of answers beyond the quickest of the last hundred, in seconds.
 
     The first answers have nothing to be compared with: all of their time may be delay.

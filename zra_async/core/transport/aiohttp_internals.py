@@ -34,7 +34,7 @@ from zra_async.core.transport.attempt import Attempt
 
 ENABLED = True
 _TESTED = ("3.13.", "3.14.")
-#: what `straight` needs
+#: what `send_directly` needs
 _PARTS = ((aiohttp.ClientRequest, "send"), (aiohttp.ClientResponse, "start"), (ResponseHandler, "set_response_params"))
 _known_version = aiohttp.__version__.startswith(_TESTED) and all(hasattr(kind, name) for kind, name in _PARTS)
 
@@ -148,11 +148,11 @@ async def through(
         _attempt.reset(outer)
 
 
-# --------------------------------------------------------------------------- straight to the connection
+# --------------------------------------------------------------------------- directly to the connection
 
 
-def goes_straight(session: aiohttp.ClientSession) -> bool:
-    """Tell if `straight` may replace the session's own way: nothing else must see the requests of the session."""
+def can_send_directly(session: aiohttp.ClientSession) -> bool:
+    """Tell if `send_directly` may replace the session's own way: nothing else must see the requests of the session."""
     if not ENABLED or session.trace_configs:
         return False
     kind = type(session)
@@ -181,7 +181,7 @@ def _are_original(request: object, public_request: object) -> bool:
     return True
 
 
-async def straight(
+async def send_directly(
     session: aiohttp.ClientSession,
     attempt: Attempt,
     method: str,

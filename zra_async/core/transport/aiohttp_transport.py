@@ -18,12 +18,12 @@ from yarl import URL
 
 from zra_async import errors
 from zra_async.core.address import Address
-from zra_async.core.bound import Bound, Watch
 from zra_async.core.cancellation import CallersCode
 from zra_async.core.form import BytesBody
 from zra_async.core.operation import Host
 from zra_async.core.place import Place
 from zra_async.core.secret import SecretBytes
+from zra_async.core.timeouts import Timeout, TimeoutWatch
 from zra_async.core.transport import aiohttp_internals
 from zra_async.core.transport.attempt import NEVER_CONNECTED, Attempt
 from zra_async.core.transport.body_writer import BodyPayload
@@ -44,7 +44,7 @@ class AiohttpTransport:
     def __init__(self, network: Network) -> None:
         self._network = network
         self._place: Place | None = None
-        self._watch = Watch()
+        self._watch = TimeoutWatch()
         self._pools = {Host.API: network.api, Host.FILE: network.file}
         self._unwatched = {host: _client_timeout(pool, None) for host, pool in self._pools.items()}
         self._sessions: dict[Host, aiohttp.ClientSession] = {}
@@ -109,7 +109,7 @@ class AiohttpTransport:
                     return _reply(response, content, url, authorization)
                 finally:
                     response.release()  # which closes the connection if unread data remains
-            with Bound(self._watch, math.inf) as silence:
+            with Timeout(self._watch, math.inf) as silence:
                 body.on_sent = silence.move
                 response = await self._respond(session, request, target.url, authorization, None, attempt, proxy, body)
                 silence.move(self._pools[request.operation.host].read_timeout)
@@ -158,8 +158,8 @@ class AiohttpTransport:
         bounds = self._unwatched[host] if unwatched else session.timeout
         method = request.operation.method
         if request.body is None:
-            if proxy is None and aiohttp_internals.goes_straight(session):
-                return aiohttp_internals.straight(session, attempt, method, url, headers, bounds)
+            if proxy is None and aiohttp_internals.can_send_directly(session):
+                return aiohttp_internals.send_directly(session, attempt, method, url, headers, bounds)
             data = None
         else:
             headers[hdrs.CONTENT_TYPE] = request.content_type

@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import payload
 from aiohttp.abc import AbstractStreamWriter
 
-from zra_async.core.bound import Bound, Watch
+from zra_async.core.timeouts import Timeout, TimeoutWatch
 from zra_async.core.transport import aiohttp_internals
 from zra_async.core.wire import Body
 from zra_async.osfiles.threads import wait_until_done
@@ -102,7 +102,7 @@ class BodyWriter:
         self.problem: Exception | None = None
         self.handed_over: int = 0
         self._writer = writer
-        self._watch = Watch()
+        self._watch = TimeoutWatch()
         self._silence = silence
         self._began = time.monotonic()
         self._transport = transport = aiohttp_internals.transport_of(writer)
@@ -149,7 +149,7 @@ class BodyWriter:
         for start in range(0, len(chunk), _PIECE):
             piece = bytes(chunk[start : start + _PIECE])
             self.handed_over += len(piece)
-            with Bound(self._watch, loop.time() + self.patience()):
+            with Timeout(self._watch, loop.time() + self.patience()):
                 await self._writer.write(piece)
                 await self._writer.drain()
             await asyncio.sleep(0)
@@ -158,7 +158,7 @@ class BodyWriter:
         if transport.is_closing():
             raise ConnectionResetError("the connection was lost while the body was sent")
         self.handed_over += len(chunk)  # before the write: one that fails may have passed all of it to the system
-        with Bound(self._watch, math.inf) as bound:
+        with Timeout(self._watch, math.inf) as bound:
             timer = self._expire_in_silence(bound, transport, len(chunk))
             try:
                 await self._writer.write(chunk)
@@ -171,7 +171,7 @@ class BodyWriter:
             finally:
                 timer.cancel()
 
-    def _expire_in_silence(self, bound: Bound, transport: asyncio.Transport, added: int) -> _Timer:
+    def _expire_in_silence(self, bound: Timeout, transport: asyncio.Transport, added: int) -> _Timer:
         """Let ``bound`` expire when nothing moves any more, of what is there and the ``added`` bytes to be written.
 
         The system accepts more only after it has sent a good part of what it holds, so that part is looked at as well:

@@ -1,4 +1,4 @@
-"""One file on its way: in one request or in parts, anew or from where a journal says."""
+"""Upload one file, in a single request or in parts, and resume from a journal."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from zra_async.files.attachments import check_source
 from zra_async.files.body import PartBody
 from zra_async.files.caller import FileCaller
 from zra_async.files.journal import JournalFile
-from zra_async.files.parts import Means, PartsUpload
+from zra_async.files.multipart import MultipartUpload, UploadSession
 from zra_async.files.plan import plan_parts
 from zra_async.files.progress import Meter
 from zra_async.files.source import UploadSource, fingerprint
-from zra_async.files.terms import SOURCES, UploadedFile, Wanted
+from zra_async.files.upload import SOURCES, UploadArguments, UploadedFile
 from zra_async.osfiles.threads import to_thread
 from zra_async.results.uploads import Fingerprint, Part, UploadState
 
@@ -37,31 +37,31 @@ class FileUploader:
         self._options = CallOptions(timeout=None, lane=options.lane, retry=options.retry)
         self._small: api.FileOperations | None = None
 
-    async def upload(self, content: UploadSource, wanted: Wanted, log: JournalFile | None) -> UploadedFile:
+    async def upload(self, content: UploadSource, wanted: UploadArguments, log: JournalFile | None) -> UploadedFile:
         """Upload ``content`` in the way that suits its size, or go on with what the journal says."""
         state = await loaded(log)
         if state is not None:
             _demand_same_request(state, wanted, log)
         warnings = await _checked(content, wanted)
-        done = await self._carried(content, wanted, log, state)
+        done = await self._upload_source(content, wanted, log, state)
         return msgspec.structs.replace(done, warnings=warnings) if warnings else done
 
-    async def _carried(
-        self, content: UploadSource, wanted: Wanted, log: JournalFile | None, state: UploadState | None
+    async def _upload_source(
+        self, content: UploadSource, wanted: UploadArguments, log: JournalFile | None, state: UploadState | None
     ) -> UploadedFile:
         if wanted.in_parts(content.size, self._session.config.transfers.single_upload_limit):
             return await self.in_parts(content, wanted, log, state)
         return await self._at_once(content, wanted, log, state)
 
     async def in_parts(
-        self, content: UploadSource, wanted: Wanted, log: JournalFile | None, state: UploadState | None
+        self, content: UploadSource, wanted: UploadArguments, log: JournalFile | None, state: UploadState | None
     ) -> UploadedFile:
         """Upload ``content`` in parts; those of ``state`` are there already."""
         stamp = await to_thread(fingerprint, content)
         if state is None:
             state = self._new_state(content, wanted, stamp, self._part_size(content.size, wanted.part_size))
         _demand_same_file(state, stamp)
-        means = Means(
+        tools = UploadSession(
             raw=self._raw(),
             source=content,
             journal=log,
@@ -73,7 +73,7 @@ class FileUploader:
         )
         if state.upload_context and not state.file_id:
             await self._session.service_time()  # whether the service still knows the upload depends on its clock
-        upload = PartsUpload(state, means)
+        upload = MultipartUpload(state, tools)
         done = await upload.run()
         return UploadedFile(
             file_id=done.file_id,
@@ -85,7 +85,7 @@ class FileUploader:
         )
 
     async def _at_once(
-        self, content: UploadSource, wanted: Wanted, log: JournalFile | None, state: UploadState | None
+        self, content: UploadSource, wanted: UploadArguments, log: JournalFile | None, state: UploadState | None
     ) -> UploadedFile:
         if log is not None:
             stamp = await to_thread(fingerprint, content)
@@ -98,7 +98,9 @@ class FileUploader:
             await to_thread(log.save, msgspec.structs.replace(state, file_id=file_id))
         return UploadedFile(file_id=file_id, file_name=wanted.name, size=content.size)
 
-    def _new_state(self, content: UploadSource, wanted: Wanted, stamp: Fingerprint, part_size: int) -> UploadState:
+    def _new_state(
+        self, content: UploadSource, wanted: UploadArguments, stamp: Fingerprint, part_size: int
+    ) -> UploadState:
         return UploadState(
             file_name=wanted.name,
             main_file_id=wanted.main_file_id,
@@ -108,7 +110,7 @@ class FileUploader:
             created=self._session.clock.now(),
         )
 
-    async def _single(self, content: UploadSource, wanted: Wanted) -> str:
+    async def _single(self, content: UploadSource, wanted: UploadArguments) -> str:
         changed = content.mtime_ns()
         meter = Meter(content.size, 1, wanted.on_progress)
         whole = Part(1, 0, content.size)
@@ -142,7 +144,7 @@ class FileUploader:
         return plan_parts(size, part_size=wanted, daily_budget=budget)[0].size
 
 
-async def _checked(content: UploadSource, wanted: Wanted) -> tuple[str, ...]:
+async def _checked(content: UploadSource, wanted: UploadArguments) -> tuple[str, ...]:
     """Look at an attachment before it is sent, and log what is wrong with it."""
     if not wanted.main_file_id:
         return ()
@@ -165,7 +167,7 @@ def _path_of(content: UploadSource) -> str:
     return content.path
 
 
-def _demand_same_request(state: UploadState, wanted: Wanted, log: JournalFile | None) -> None:
+def _demand_same_request(state: UploadState, wanted: UploadArguments, log: JournalFile | None) -> None:
     different = [
         name
         for name, before, now in (

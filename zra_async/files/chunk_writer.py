@@ -1,4 +1,4 @@
-"""Chunks as they arrive, written to a file a mebibyte at a time while the next ones arrive."""
+"""The writer of a download: chunks are written to a file a mebibyte at a time while the next ones arrive."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from zra_async.osfiles.threads import wait_until_done
 _BATCH = 1024 * 1024
 
 
-class Gatherer:
+class ChunkWriter:
     """Writes to the file ``fd`` from its present position on. Call `flush` at the end, or `settle` after a failure.
 
     Chunks are copied to one of two buffers. That is cheaper than to keep a mebibyte of them: the memory that they free

@@ -1,4 +1,4 @@
-"""From whatever a caller hands over to a source that can be read at any place and any number of times."""
+"""Open a source: path, file, bytes or iterator become a source that can be read at any offset, again and again."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import PurePath
 from typing import IO, Any
 
 from zra_async.errors import InvalidArgument, SourceError
-from zra_async.files.gather import Gatherer
-from zra_async.files.pieces import Piece, pieces_of, reading
+from zra_async.files.caller_source import Piece, pieces_of, reading
+from zra_async.files.chunk_writer import ChunkWriter
 from zra_async.files.source import FileSource, MemorySource, UploadSource, open_object, open_path
 from zra_async.osfiles.temporary import temporary_file
 from zra_async.osfiles.threads import to_thread
@@ -40,7 +40,7 @@ def name_of(given: Uploadable) -> str:
     return PurePath(name).name if isinstance(name, str) else ""
 
 
-async def take_in(given: Uploadable, *, name: str, size: int | None) -> UploadSource:
+async def open_source(given: Uploadable, *, name: str, size: int | None) -> UploadSource:
     """Make a source of ``given``, which is spooled to disk where it can be read only once.
 
     ``size`` is what the caller knows of its length. Raises `InvalidArgument` for what cannot be uploaded: an empty or
@@ -106,7 +106,7 @@ async def _spool(pieces: AsyncIterator[Piece], name: str, size: int | None) -> F
     except OSError as problem:
         raise SourceError(f"{name!r} cannot be spooled to disk: {problem.strerror}") from problem
     with opened as spool:
-        writer = Gatherer(spool.fileno())
+        writer = ChunkWriter(spool.fileno())
         total = 0
         try:
             async for piece in pieces:

@@ -1,4 +1,4 @@
-"""Bounds in time around attempts: one timer for all that are under way."""
+"""Time limits of attempts: one timer for all that are under way."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from typing import Self
 from zra_async.core.limits.window import TICK
 
 
-class Watch:
-    """Ends what takes too long.
+class TimeoutWatch:
+    """The one timer of all time limits.
 
     A timer for each attempt, as `asyncio.timeout` sets it, would be an eighth of what this client adds to a small
-    call, and hardly one of them ever fires. One timer, set to the first bound that may come, does for all.
+    call, and hardly one of them ever fires. One timer, set to the first timeout that may come, does for all.
     """
 
-    __slots__ = ("_bounds", "_next", "_timer")
+    __slots__ = ("_next", "_timeouts", "_timer")
 
     def __init__(self) -> None:
-        self._bounds: set[Bound] = set()
+        self._timeouts: set[Timeout] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._next = math.inf  # when the timer fires
 
-    def add(self, bound: Bound) -> None:
-        """Watch over ``bound``."""
-        self._bounds.add(bound)
-        if bound.until < self._next:
-            self._set(bound.until)
+    def add(self, timeout: Timeout) -> None:
+        """Watch over a timeout."""
+        self._timeouts.add(timeout)
+        if timeout.until < self._next:
+            self._set(timeout.until)
 
-    def discard(self, bound: Bound) -> None:
-        """It is over."""
-        self._bounds.discard(bound)
+    def discard(self, timeout: Timeout) -> None:
+        """Stop watching over a timeout that has ended."""
+        self._timeouts.discard(timeout)
 
     def close(self) -> None:
         """Stop watching."""
@@ -47,24 +47,24 @@ class Watch:
     def _sweep(self) -> None:
         self.close()
         now = asyncio.get_running_loop().time() + TICK
-        for bound in [bound for bound in self._bounds if bound.until <= now]:
-            self._bounds.discard(bound)
-            bound.expire()
-        first = min((bound.until for bound in self._bounds), default=math.inf)
+        for timeout in [timeout for timeout in self._timeouts if timeout.until <= now]:
+            self._timeouts.discard(timeout)
+            timeout.expire()
+        first = min((timeout.until for timeout in self._timeouts), default=math.inf)
         if first < math.inf:
             self._set(first)
 
 
-class Bound:
-    """Cancels what runs inside ``with Bound(watch, until):`` when it goes on past that, and makes a TimeoutError of it.
+class Timeout:
+    """A time limit: ``with Timeout(watch, until):`` cancels what runs inside past that, and raises TimeoutError.
 
-    ``until`` is a time on the clock of the event loop; infinity is no bound. `expired` tells its own TimeoutError from
+    ``until`` is a time on the clock of the event loop; infinity is no limit. `expired` tells its own TimeoutError from
     that of others.
     """
 
     __slots__ = ("_cancelling", "_task", "_watch", "expired", "until")
 
-    def __init__(self, watch: Watch, until: float) -> None:
+    def __init__(self, watch: TimeoutWatch, until: float) -> None:
         self.expired: bool = False
         self.until: float = until
         self._watch = watch

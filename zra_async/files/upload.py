@@ -55,7 +55,7 @@ class UploadedRecording:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class UploadArguments:
     """The arguments of an upload, apart from its bytes; checked before anything is sent."""
 
     name: str

@@ -14,7 +14,7 @@ from zra_async import errors
 from zra_async.api.conversations.operations import GET
 from zra_async.core.retry import Attempts, RetryPolicy, Wait
 from zra_async.core.transport import StreamedResponse
-from zra_async.files.link import NAME, Final, Link
+from zra_async.files.recording_link import NAME, LinkFailed, RecordingLink
 
 _RANGE = re.compile(r"bytes ([0-9]{1,18})-[0-9]+/([0-9]{1,18}|\*)")  # more digits are no size of anything
 _EXTENDED = re.compile(r"filename\*\s*=\s*(UTF-8|ISO-8859-1)'[^']*'([^;\s]+)", re.IGNORECASE)
@@ -27,7 +27,7 @@ class Changed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class RecordingInfo:
     """The service's description of a recording. `size` is None if it is not known."""
 
     name: str
@@ -46,7 +46,7 @@ class About:
         """The validator of a Range request: a strong etag, or a date."""
         return self.etag if self.etag and not self.etag.startswith("W/") else self.modified
 
-    def contradicts(self, other: About) -> bool:
+    def contradicts(self, other: RecordingInfo) -> bool:
         """Return True if the other is certainly another recording, or another version of it."""
         pairs = ((self.size, other.size), (self.etag, other.etag), (self.modified, other.modified))
         return any(a and b and a != b for a, b in pairs)
@@ -59,10 +59,10 @@ class RecordingStream:
     the old one has expired.
     """
 
-    def __init__(self, link: Link, retry: RetryPolicy) -> None:
+    def __init__(self, link: RecordingLink, retry: RetryPolicy) -> None:
         self.position: int = 0
         self.part: Path | None = None  #: where the bytes go, for the errors
-        self._about: About | None = None
+        self._info: RecordingInfo | None = None
         self._link = link
         self._retry = retry
         self._attempts = Attempts()
@@ -72,21 +72,21 @@ class RecordingStream:
     @property
     def name(self) -> str:
         """The service's name of the recording, which may be unsafe as the name of a file."""
-        return self._about.name if self._about else ""
+        return self._info.name if self._info else ""
 
     @property
     def size(self) -> int | None:
         """The number of bytes, None if the service does not tell."""
-        return self._about.size if self._about else None
+        return self._info.size if self._info else None
 
-    async def start(self) -> About:
+    async def start(self) -> RecordingInfo:
         """Connect, and tell what is there."""
-        while self._about is None or self._response is None:
+        while self._info is None or self._response is None:
             try:
                 await self._connect()
-            except (errors.CallError, Final) as problem:
+            except (errors.CallError, LinkFailed) as problem:
                 await self._recover(problem)
-        return self._about
+        return self._info
 
     def seek(self, position: int) -> None:
         """Go on at ``position``."""
@@ -98,7 +98,7 @@ class RecordingStream:
         """Forget everything that was told and read."""
         self.close()
         self.position = 0
-        self._about = None
+        self._info = None
 
     async def read(self) -> bytes:
         """The next bytes, nothing at the end. Raises `DownloadInterrupted`, `Changed`, or the errors of a start."""
@@ -106,7 +106,7 @@ class RecordingStream:
             try:
                 response = self._response or await self._connect()
                 return await self._next(response)
-            except (errors.CallError, Final) as problem:
+            except (errors.CallError, LinkFailed) as problem:
                 await self._recover(problem)
         self.close()
         return b""
@@ -137,8 +137,8 @@ class RecordingStream:
         headers: dict[str, str] = {}
         if self.position:
             headers["Range"] = f"bytes={self.position}-"
-            if self._about is not None and self._about.validator:
-                headers["If-Range"] = self._about.validator
+            if self._info is not None and self._info.validator:
+                headers["If-Range"] = self._info.validator
         response = await self._link.open(headers)
         try:
             self._skip = self._check(response)
@@ -157,13 +157,13 @@ class RecordingStream:
             raise Changed("the recording is shorter than it was")
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
             raise errors.UnexpectedAnswer(NAME, "the recording came compressed, unasked", status=response.status)
-        start, about = describe(response.status, response.headers, self._link.file_name)
-        if self._about is not None and self._about.contradicts(about):
+        start, info = describe(response.status, response.headers, self._link.file_name)
+        if self._info is not None and self._info.contradicts(info):
             raise Changed("the recording was replaced while it was read")
         if start > self.position:
             text = "the answer is not the range that was asked for"
             raise errors.UnexpectedAnswer(NAME, text, status=response.status)
-        self._about = self._about or about
+        self._info = self._info or info
         return self.position - start
 
     async def _next(self, response: StreamedResponse) -> bytes:
@@ -178,23 +178,23 @@ class RecordingStream:
                 raise errors.UnexpectedAnswer(NAME, text, status=response.status)
             self.position += len(chunk)
             return chunk
-        if self._about is not None and self._about.size is None:
-            self._about = replace(self._about, size=self.position)
+        if self._info is not None and self._info.size is None:
+            self._info = replace(self._info, size=self.position)
             return b""
         raise errors.ConnectionLost(NAME, "the answer ended before the recording did", sent=True)
 
-    async def _recover(self, problem: errors.CallError | Final) -> None:
+    async def _recover(self, problem: errors.CallError | LinkFailed) -> None:
         """Wait before the next connection, or raise what ends the download."""
         self.close()
-        error = problem.error if isinstance(problem, Final) else problem
+        error = problem.error if isinstance(problem, LinkFailed) else problem
         decision = self._retry.decide(GET, self._attempts, error, self._link.now())
-        if isinstance(problem, Final) or not isinstance(decision, Wait):
+        if isinstance(problem, LinkFailed) or not isinstance(decision, Wait):
             raise (self.interrupted(error) if self.position else error) from None
         self._attempts = self._attempts.after(decision.cause, ambiguous=False)
         await asyncio.sleep(decision.delay)
 
 
-def describe(status: int, headers: Mapping[str, str], fallback: str) -> tuple[int, About]:
+def describe(status: int, headers: Mapping[str, str], fallback: str) -> tuple[int, RecordingInfo]:
     """Return the offset of an answer's bytes, and its description of the whole recording."""
     start, size = 0, _whole(headers.get("Content-Length", ""))
     if status == _PARTIAL:
@@ -203,7 +203,7 @@ def describe(status: int, headers: Mapping[str, str], fallback: str) -> tuple[in
             raise errors.UnexpectedAnswer(NAME, "a part of the recording came without saying which", status=status)
         start, size = int(found[1]), _whole(found[2])
     name = disposition_name(headers.get("Content-Disposition", "")) or fallback
-    return start, About(name, size, headers.get("ETag", ""), headers.get("Last-Modified", ""))
+    return start, RecordingInfo(name, size, headers.get("ETag", ""), headers.get("Last-Modified", ""))
 
 
 def disposition_name(header: str) -> str:

@@ -38,7 +38,7 @@ FORGOTTEN = "the service no longer knew the upload"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Means:
+class UploadSession:
     """The context of one upload: its calls, its source, and what it shares with other uploads of its client."""
 
     raw: api.FileOperations
@@ -51,17 +51,17 @@ class Means:
     clock: ServiceClock
 
 
-class PartsUpload:
+class MultipartUpload:
     """Carries an upload from ``state`` to its end; `state` is always what is certain.
 
     `restarted` says why it was begun anew, if it was; `reused` is how many parts an earlier run had stored.
     """
 
-    def __init__(self, state: UploadState, means: Means) -> None:
+    def __init__(self, state: UploadState, tools: UploadSession) -> None:
         self.state: UploadState = state
         self.restarted: str = ""
         self.reused: int = 0
-        self._means = means
+        self._tools = tools
         self._resumed = bool(state.upload_context)
         self._saving = asyncio.Lock()
         self._saved: UploadState | None = state if self._resumed else None
@@ -72,7 +72,7 @@ class PartsUpload:
             self.reused = len(self.state.parts)
             return self.state
         # one whose completion is in doubt may be a file by now: that is asked, and not sent again
-        if self.state.expired(self._means.clock.now()) and not self.state.completing:
+        if self.state.expired(self._tools.clock.now()) and not self.state.completing:
             self._restart(EXPIRED)
         if not self.state.upload_context:
             await self._create()
@@ -104,19 +104,19 @@ class PartsUpload:
     def _interrupted(
         self, reason: BaseException, kind: type[errors.UploadInterrupted] = errors.UploadInterrupted
     ) -> errors.UploadInterrupted:
-        journal = self._means.journal
+        journal = self._tools.journal
         return kind(_NAME, state=self.state, reason=reason, journal=journal.path if journal else None)
 
     def _restart(self, reason: str) -> None:
         logger.info("%s of %r starts again: %s", _NAME, self.state.file_name, reason)
         self.restarted = reason
         self.state = replace(self.state, upload_context="", parts=())
-        self._means.meter.reset()
+        self._tools.meter.reset()
 
     async def _create(self) -> None:
-        clock = self._means.clock
+        clock = self._tools.clock
         sent = clock.monotonic()
-        event = await self._means.raw.create_multipart_upload(self.state.file_name, self.state.main_file_id or UNSET)
+        event = await self._tools.raw.create_multipart_upload(self.state.file_name, self.state.main_file_id or UNSET)
         if not event.upload_context:
             raise errors.UnexpectedAnswer(_NAME, "the answer has no upload_context", status=201)
         self._resumed = False
@@ -124,7 +124,7 @@ class PartsUpload:
         await self._save(replace(self.state, upload_context=event.upload_context, created=begun, parts=()))
 
     async def _finish(self) -> None:
-        meter = self._means.meter
+        meter = self._tools.meter
         missing = {part.number for part in self.state.missing}
         for part in self.state.plan:
             if part.number not in missing:
@@ -146,43 +146,43 @@ class PartsUpload:
         await self._save(replace(self.state, parts=tuple(p for p in self.state.parts if p.number not in numbers)))
         missing = self.state.missing
         for part in missing:
-            self._means.meter.undo(part.number, part.size)
+            self._tools.meter.undo(part.number, part.size)
         await self._send(missing)
 
     async def _send(self, parts: Iterable[Part]) -> None:
         waiting = deque(parts)
         async with Tasks() as tasks:
-            for _ in range(min(self._means.concurrency, len(waiting))):
+            for _ in range(min(self._tools.concurrency, len(waiting))):
                 tasks.start(self._work, waiting)
 
     async def _work(self, waiting: deque[Part]) -> None:
         while waiting:
-            async with self._means.slots:
+            async with self._tools.slots:
                 if not waiting:
                     return
                 part = waiting.popleft()
                 began = time.monotonic()
                 stored = await self._store(part)
             await self._save(replace(self.state, parts=(*self.state.parts, stored)))
-            self._means.meter.finish(part.number, part.size)
-            self._means.observe(PartDone(part.number, part.size, time.monotonic() - began))
+            self._tools.meter.finish(part.number, part.size)
+            self._tools.observe(PartDone(part.number, part.size, time.monotonic() - began))
 
     async def _store(self, part: Part) -> StoredPart:
-        means, number = self._means, part.number
+        tools, number = self._tools, part.number
         body = PartBody(
-            means.source,
+            tools.source,
             part,
-            on_attempt=lambda: means.meter.begin(number),
-            on_sent=lambda size: means.meter.add(number, size),
+            on_attempt=lambda: tools.meter.begin(number),
+            on_sent=lambda size: tools.meter.add(number, size),
         )
-        answer = await means.raw.upload_part(body, upload_context=self._context(), part_number=number)
+        answer = await tools.raw.upload_part(body, upload_context=self._context(), part_number=number)
         receipt = answer.part_number_etag
         etag = receipt.etag if receipt else None
         if not etag:
             raise errors.UnexpectedAnswer(_NAME, f"the answer to part {number} has no etag", status=201)
         md5 = ""
         if looks_like_md5(etag):
-            md5 = await to_thread(md5_of, means.source, part.offset, part.size)
+            md5 = await to_thread(md5_of, tools.source, part.offset, part.size)
         return StoredPart(number=number, etag=etag, md5=md5)
 
     def _context(self) -> Secret:
@@ -191,7 +191,7 @@ class PartsUpload:
     async def _save(self, state: UploadState) -> None:
         """Take over ``state``, and return once the journal has it, or one that came after it."""
         self.state = state
-        journal = self._means.journal
+        journal = self._tools.journal
         if journal is None:
             return
         async with self._saving:
@@ -201,14 +201,14 @@ class PartsUpload:
                 self._saved = saving
 
     async def _complete(self) -> None:
-        if self._means.source.mtime_ns() != self.state.fingerprint.mtime_ns:
+        if self._tools.source.mtime_ns() != self.state.fingerprint.mtime_ns:
             raise errors.SourceChanged(f"{self.state.file_name!r} was changed while it was uploaded")
         in_doubt = self.state.completing
         etags = [PartNumberEtag(part_number=part.number, etag=part.etag) for part in self.state.parts]
         await self._save(replace(self.state, completing=True))
         for second in (False, True):
             try:
-                event = await self._means.raw.complete_multipart_upload(self._context(), etags)
+                event = await self._tools.raw.complete_multipart_upload(self._context(), etags)
                 break
             except errors.AmbiguousWrite as lost:
                 if second:

@@ -1,4 +1,4 @@
-"""The way to the bytes of one recording: links that expire, redirects, and hosts that may or may not be trusted."""
+"""The download link of a recording: links that expire, redirects, and trusted or foreign hosts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REFUSALS = frozenset({401, 403, 404, 410})
 _UNSATISFIABLE = 416
 
 
-class Final(Exception):
+class LinkFailed(Exception):
     """An error that has been repeated often enough where it arose."""
 
     def __init__(self, error: errors.CallError) -> None:
@@ -43,7 +43,7 @@ class Fetcher(Protocol):
         ...
 
 
-class Link:
+class RecordingLink:
     """Opens connections to one recording.
 
     ``fresh`` gives a new link to it, None when there is no recording. ``origin`` is the API that gives the links; they
@@ -76,7 +76,7 @@ class Link:
 
         A link carries its own permission. Only where a fresh one is refused as well, the token goes with it, since
         every host on the way is a trusted one. Raises `LinkRefused`, `NoRecording`, `UnsafeRedirect`, the errors of
-        the hosts and of the transport, and `Final` where no fresh link could be had.
+        the hosts and of the transport, and `LinkFailed` where no fresh link could be had.
         """
         if self._link and (response := await self._try(headers)):
             return response
@@ -91,7 +91,7 @@ class Link:
         try:
             link = Secret(await self._fresh() or "")
         except errors.CallError as problem:
-            raise Final(problem) from problem
+            raise LinkFailed(problem) from problem
         if not link:
             raise errors.NoRecording(NAME, "this conversation has no recording to download, or not yet")
         target = _address(link)
