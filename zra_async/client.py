@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from zra_async.api.playlists import Playlists
     from zra_async.api.teams.operations import Teams
     from zra_async.bulk.crm.namespace import Crm
+    from zra_async.bulk.export.destination import Destination
     from zra_async.bulk.export.plan import Sweep
     from zra_async.bulk.export.record_stream import RecordStream
     from zra_async.bulk.ingest.job import DailyBudget, Items
@@ -155,7 +156,7 @@ class ZRAClient(OperationCaller):
 
     async def export(
         self,
-        to: StrPath,
+        to: StrPath | Destination,
         *,
         streams: str | Iterable[str] | None = None,
         since: datetime | None = None,
@@ -167,6 +168,9 @@ class ZRAClient(OperationCaller):
         on_event: Callable[[JobProgress], None] | None = None,
     ) -> ExportReport:
         """Export the account into the folder ``to``, or bring that folder up to date.
+
+        ``to`` may be another `zra_async.bulk.Destination`, such as a database of yours. A folder that the export makes
+        is readable by its owner only, and so are the files in it.
 
         ``streams`` are names out of `zra_async.bulk.STREAMS` (by default a small set, ``"all"`` everything but the
         recordings). ``since`` and ``until`` are aware datetimes that bound the conversations by the end of their

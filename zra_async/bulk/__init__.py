@@ -1,17 +1,20 @@
 """Many calls at the account's rate limit, out and in: exports, ingests and imports that survive a crash."""
 
 from zra_async.bulk.crm.report import FailedRecord, ImportReport, KindReport
+from zra_async.bulk.export.destination import Destination, ExportLedger, ExportRun, RunSummary
 from zra_async.bulk.export.folder.parquet import to_parquet
+from zra_async.bulk.export.folder.place import Folder
 from zra_async.bulk.export.folder.present import read_stream
 from zra_async.bulk.export.record_stream import RecordStream
 from zra_async.bulk.export.streams import ALL_STREAMS, DEFAULT_STREAMS, STREAMS, StreamSpec, calls_per_unit, select
+from zra_async.bulk.export.units import Listed, Outcome, Part, Waiting
 from zra_async.bulk.ingest.item import CloudRecording, ConversationFields, IngestItem
 from zra_async.bulk.ingest.manifest import Manifest, check_manifest
 from zra_async.bulk.ingest.report import IngestReport, ItemOutcome
 from zra_async.bulk.ingest.status import IngestStatus, KnownItem, ingest_status
 from zra_async.bulk.polling import Polling
 from zra_async.bulk.reports import report_of
-from zra_async.results.exports import ExportReport, Failure, RefusedStream, UnitCounts
+from zra_async.results.exports import ExportReport, Failure, RefusedStream, UnitCounts, UnitKind, UnprovenPeriod
 
 __all__ = [
     "ALL_STREAMS",
@@ -19,9 +22,13 @@ __all__ = [
     "STREAMS",
     "CloudRecording",
     "ConversationFields",
+    "Destination",
+    "ExportLedger",
     "ExportReport",
+    "ExportRun",
     "FailedRecord",
     "Failure",
+    "Folder",
     "ImportReport",
     "IngestItem",
     "IngestReport",
@@ -29,12 +36,19 @@ __all__ = [
     "ItemOutcome",
     "KindReport",
     "KnownItem",
+    "Listed",
     "Manifest",
+    "Outcome",
+    "Part",
     "Polling",
     "RecordStream",
     "RefusedStream",
+    "RunSummary",
     "StreamSpec",
     "UnitCounts",
+    "UnitKind",
+    "UnprovenPeriod",
+    "Waiting",
     "calls_per_unit",
     "check_manifest",
     "ingest_status",

@@ -13,7 +13,7 @@ from tests.bulk.export.account import account, quick_disk  # noqa: F401
 from tests.bulk.export.truth import CONVERSATION_STREAMS, EVERY_STREAM, Truth, compare_folder, lines
 from tests.leap import pass_stalls
 from zra_async import RetryPolicy, ZRAClient, errors
-from zra_async.bulk import ALL_STREAMS, DEFAULT_STREAMS
+from zra_async.bulk import ALL_STREAMS, DEFAULT_STREAMS, Folder
 from zra_async.core.events import CallDone, JobProgress
 from zra_async.sandbox import Fault, Sandbox
 
@@ -118,10 +118,8 @@ async def test_two_runs_in_one_folder(tmp_path: Path) -> None:
 
 async def test_segments_are_closed_before_they_outgrow_their_size(tmp_path: Path) -> None:
     """A stream is cut into segments of a bounded size, and no unit is cut in two."""
-    from zra_async.bulk.export.job import export
-
     async with account(40) as (sandbox, zra):
-        await export(zra, tmp_path, streams="conversations,transcripts", segment_bytes=400_000)
+        await zra.export(Folder(tmp_path, segment_bytes=400_000), streams="conversations,transcripts")
         compare_folder(Truth(sandbox), tmp_path, ["conversations", "transcripts"])
     sizes = [path.stat().st_size for path in tmp_path.glob("transcripts-*.jsonl")]
     assert len(sizes) > 3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import stat
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,9 +13,9 @@ import pytest
 from tests.bulk.export.account import account, add_conversation, quick_disk  # noqa: F401
 from tests.bulk.export.truth import lines
 from zra_async import RetryPolicy, errors
-from zra_async.bulk import read_stream, to_parquet
+from zra_async.bulk import ExportReport, read_stream, to_parquet
 from zra_async.bulk.database import Database
-from zra_async.bulk.export.folder.ledger import KIND, SCHEMA, Ledger
+from zra_async.bulk.export.folder.ledger import KIND, SCHEMA, SqliteLedger
 from zra_async.bulk.export.units import Listed, Outcome
 from zra_async.sandbox import Fault
 
@@ -90,19 +91,31 @@ def listed(version: str) -> Listed:
 async def test_what_had_failed_is_read_as_it_is_listed_now(tmp_path: Path) -> None:
     """A unit that failed and has changed since is read with its new row of the list, not with the old one."""
     async with await Database.open(tmp_path / "l", kind=KIND, schema=SCHEMA, purpose="the test") as database:
-        ledger = Ledger(database)
+        ledger = SqliteLedger(database)
         now = datetime(2026, 1, 1, tzinfo=UTC)
-        await ledger.begin("{}", now)
+        await ledger.begin("{}", now, {})
         await ledger.offer("conversation", [listed("old")], ["conversations"], unchanged_too=False)
         (unit,) = await ledger.take(["conversation"], 0, 9)
-        await ledger.commit([Outcome(unit, "failed", reason="none")], None)
-        await ledger.finish(now)
-        await ledger.begin("{}", now)
+        await ledger.commit([Outcome(unit, "failed", reason="none")])
+        report = ExportReport(
+            folder=None,
+            run=1,
+            resumed=False,
+            units={},
+            records={},
+            failures=(),
+            calls={},
+            refused=0,
+            seconds=0,
+            watermark=None,
+        )
+        await ledger.finish(report, None, {})
+        again = await ledger.begin("{}", now, {})
         for _ in range(2):  # a list may be read twice
             assert await ledger.offer("conversation", [listed("new")], ["conversations"], unchanged_too=False) == 0
         (unit,) = await ledger.take(["conversation"], 0, 9)
         assert (unit.version, unit.payload) == ("new", b"new")
-        assert await ledger.waiting() == {"conversation": 1}
+        assert again.waiting == {"conversation": 1}
 
 
 # --------------------------------------------------------------------------- readers
@@ -181,3 +194,13 @@ async def test_a_setting_that_somebody_has_changed(tmp_path: Path, name: str) ->
         connection.close()
         with pytest.raises(errors.LedgerError, match=r"ledger\.sqlite"):
             await zra.export(tmp_path, streams="conversations")
+
+
+async def test_a_folder_is_for_its_owner_only(tmp_path: Path) -> None:
+    """Nobody else on the machine can read transcripts, recordings or the names of people."""
+    async with account(2) as (_, zra):
+        await zra.export(tmp_path / "new", streams="conversations,transcripts,recordings")
+    found = [tmp_path / "new", *(tmp_path / "new").rglob("*")]
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in found if path.parent.parent.name != "recordings"}
+    assert {mode for path, mode in modes.items() if path.is_dir()} == {0o700}
+    assert {path.name: mode for path, mode in modes.items() if path.is_file() and mode != 0o600} == {}

@@ -7,14 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from zra_async.bulk.caller import BulkCaller
-from zra_async.bulk.export.folder.ledger import Ledger, Run
+from zra_async.bulk.export.destination import ExportLedger, ExportRun, RunSummary
 from zra_async.bulk.export.plan import Plan
 from zra_async.bulk.export.sources.account import Calls
 from zra_async.bulk.export.windows import Covered
 from zra_async.results.exports import ExportReport, RefusedStream, UnitCounts, UnitKind
-
-#: failures that a report names
-_FAILURES = 100
 
 
 class Measure:
@@ -28,35 +25,36 @@ class Measure:
 
     async def report(
         self,
-        ledger: Ledger,
-        run: Run,
+        ledger: ExportLedger,
+        run: ExportRun,
         plan: Plan,
         *,
         folder: Path | None,
-        records: Mapping[str, int],
         covered: Covered | None,
+        records: Mapping[str, int] | None = None,
     ) -> ExportReport:
-        """Report a run that is over."""
+        """Report a run until now. ``records`` are those that were given out, if the ledger does not write any."""
+        summary = await ledger.summary()
         units: dict[UnitKind, UnitCounts] = {spec.unit: UnitCounts() for spec in plan.specs}
-        units.update(await ledger.counts())
+        units.update(summary.units)
         return ExportReport(
             folder=folder,
             run=run.number,
             resumed=run.resumed,
             units=units,
-            records=records,
-            failures=await ledger.failures(_FAILURES),
+            records=summary.records if records is None else records,
+            failures=summary.failures,
             calls={label.value: calls for label, calls in self.calls.counts.items()},
             refused=self._refused() - self._refused_before,
             seconds=time.monotonic() - self._started,
             watermark=covered.until if covered else None,
             dropped_fields=self.calls.zra.dropped_fields,
-            unproven=await ledger.unproven(units),
-            refused_streams=await self._refused_streams(ledger, plan),
+            unproven=tuple(period for period in summary.unproven if period.kind in units),
+            refused_streams=self._refused_streams(summary, plan),
         )
 
-    async def _refused_streams(self, ledger: Ledger, plan: Plan) -> tuple[RefusedStream, ...]:
-        found = {refusal.stream: refusal for refusal in await ledger.refused_streams()}
+    def _refused_streams(self, summary: RunSummary, plan: Plan) -> tuple[RefusedStream, ...]:
+        found = {refusal.stream: refusal for refusal in summary.refused_streams}
         for stream, reason in self.calls.refusals.reasons.items():
             units = found[stream].units if stream in found else 0
             found[stream] = RefusedStream(stream=stream, units=units, reason=reason)

@@ -14,7 +14,7 @@ import msgspec
 from zra_async.api.arguments import build_period
 from zra_async.api.indicators import Indicators
 from zra_async.api.meetings import Meetings
-from zra_async.bulk.export.folder.ledger import Ledger
+from zra_async.bulk.export.destination import ExportLedger
 from zra_async.bulk.export.sources.account import Calls, Deals, Simple, Source, Teams, Users
 from zra_async.bulk.export.sources.conversations import Conversations
 from zra_async.bulk.export.streams import STREAMS, StreamSpec, select
@@ -96,7 +96,9 @@ def workers(concurrency: int | None, limits: Mapping[Label, LimitState]) -> int:
     return min(_MOST, max(_FEWEST, math.ceil(sum(state.limit / state.period for state in states))))
 
 
-def stages(plan: Plan, calls: Calls, ledger: Ledger, window: Window, recordings: Path | None) -> list[list[Source]]:
+def stages(
+    plan: Plan, calls: Calls, ledger: ExportLedger, window: Window, recordings: Path | None
+) -> list[list[Source]]:
     """The sources of an export. Those of one stage are read together; a stage begins when the one before is done."""
     streams = plan.streams
     units = {spec.unit for spec in plan.specs}

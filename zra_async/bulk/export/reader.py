@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 import msgspec
 
 from zra_async import errors
-from zra_async.bulk.export.folder.ledger import Ledger
+from zra_async.bulk.export.destination import ExportLedger, ExportRun
 from zra_async.bulk.export.groups import MOST_UNITS, Groups
 from zra_async.bulk.export.progress import Tally
 from zra_async.bulk.export.refusals import REFUSED, Refusals
@@ -38,7 +38,8 @@ Deliver = Callable[[Sequence[Outcome]], Awaitable[Sequence[Outcome]]]
 async def harvest(
     stages: Iterable[Sequence[Source]],
     streams: Sequence[str],
-    ledger: Ledger,
+    ledger: ExportLedger,
+    run: ExportRun,
     deliver: Deliver,
     tally: Tally,
     refusals: Refusals,
@@ -51,7 +52,7 @@ async def harvest(
     At most ``held`` units wait to be handed over.
     """
     for sources in stages:
-        await Harvest(sources, streams, ledger, deliver, tally, refusals, workers=workers, held=held).run()
+        await Harvest(sources, streams, ledger, run, deliver, tally, refusals, workers=workers, held=held).run()
 
 
 class Harvest:
@@ -61,7 +62,8 @@ class Harvest:
         self,
         sources: Sequence[Source],
         streams: Sequence[str],
-        ledger: Ledger,
+        ledger: ExportLedger,
+        run: ExportRun,
         deliver: Deliver,
         tally: Tally,
         refusals: Refusals,
@@ -72,6 +74,7 @@ class Harvest:
         self._sources: dict[UnitKind, Source] = {source.kind: source for source in sources}
         self._streams = streams
         self._ledger = ledger
+        self._run = run
         self._deliver = deliver
         self._tally = tally
         self._refusals = refusals
@@ -97,7 +100,7 @@ class Harvest:
 
     async def _list_all(self) -> None:
         for source in self._sources.values():
-            if not await self._ledger.listed(source.kind):
+            if source.kind not in self._run.listed:
                 await self._list_permitted(source)
             self._tally.listed(source.kind)
         self._listed = True
@@ -180,7 +183,7 @@ class Harvest:
         if unit.streams and self._refusals.closes(unit.streams):
             return Outcome(unit, "kept")
         try:
-            reading = await self._sources[unit.kind].read(unit, self._ledger.run)
+            reading = await self._sources[unit.kind].read(unit, self._run.number)
         except Gone:
             outcome = Outcome(unit, "deleted")
         except NotReady:

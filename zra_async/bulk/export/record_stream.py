@@ -15,7 +15,7 @@ import msgspec
 from zra_async.bulk.caller import BulkCaller
 from zra_async.bulk.database import Database
 from zra_async.bulk.events import OnEvent, both
-from zra_async.bulk.export.folder.ledger import KIND, SCHEMA, Ledger
+from zra_async.bulk.export.folder.ledger import KIND, SCHEMA, SqliteLedger
 from zra_async.bulk.export.measure import Measure
 from zra_async.bulk.export.plan import plan, stages, workers
 from zra_async.bulk.export.progress import Tally
@@ -175,11 +175,11 @@ class RecordStream:
             folder / "ledger.sqlite", kind=KIND, schema=SCHEMA, purpose="this temporary ledger", durable=False
         )
         async with database:
-            ledger = Ledger(database)
-            run = await ledger.begin(self._plan.parameters, await self._zra.service_time())
+            ledger = SqliteLedger(database)
+            run = await ledger.begin(self._plan.parameters, await self._zra.service_time(), {})
 
             async def deliver(outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
-                noted = await ledger.commit(outcomes, None)  # first: what it drops must not be given out
+                noted = await ledger.commit(outcomes)  # first: what it drops must not be given out
                 for outcome in noted:
                     if outcome.state == "done" and not _cancelled():
                         await self._outcomes.put(outcome)
@@ -190,14 +190,16 @@ class RecordStream:
                 sources,
                 self._plan.streams,
                 ledger,
+                run,
                 deliver,
                 self._tally,
                 measure.calls.refusals,
                 workers=self._workers,
                 held=_AHEAD,
             )
-            proven = not await ledger.unproven(["conversation"])
-            covered = extended(None, self._plan.asked, run.begun, await ledger.latest()) if proven else None
+            summary = await ledger.summary()
+            proven = all(period.kind != "conversation" for period in summary.unproven)
+            covered = extended(None, self._plan.asked, run.begun, summary.latest) if proven else None
             self.report = await measure.report(
                 ledger, run, self._plan, folder=None, records=self._records, covered=covered
             )

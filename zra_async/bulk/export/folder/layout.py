@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from zra_async.bulk.export.destination import RECORDINGS
 from zra_async.bulk.export.streams import STREAMS
 from zra_async.bulk.seal import identity
 from zra_async.errors import LedgerError
@@ -26,7 +27,6 @@ UNITS = "units"
 LEDGER = "ledger.sqlite"
 MANIFEST = "manifest.json"
 FAILED = "failed.jsonl"
-RECORDINGS = "recordings"
 
 _NAME = re.compile(rf"({'|'.join([*STREAMS, UNITS])})-(\d{{5,}})\.jsonl")
 _RUN = re.compile(rb',"_run":(\d+)\}\n\Z')

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
 import msgspec
 
 from zra_async.bulk.database import Database
+from zra_async.bulk.export.destination import ExportRun, RunSummary
 from zra_async.bulk.export.units import Listed, Outcome, Part, Waiting
 from zra_async.errors import LedgerError
-from zra_async.results.exports import Failure, RefusedStream, UnitCounts, UnitKind, UnprovenPeriod
+from zra_async.results.exports import ExportReport, Failure, RefusedStream, UnitCounts, UnitKind, UnprovenPeriod
 
 KIND = 0x5A524145  #: "ZRAE"
 SCHEMA = (
@@ -89,16 +90,8 @@ _REFUSE_PART = (
     " state = excluded.state, reason = excluded.reason"
 )
 _UNPROVEN = "unproven {}"  #: the setting with the unproven periods of a kind
+_FAILURES = 100  #: failures that a report names
 _decode_periods = msgspec.json.Decoder(tuple[UnprovenPeriod, ...]).decode
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """One run of an export."""
-
-    number: int
-    begun: datetime
-    resumed: bool
 
 
 class Writer(Protocol):
@@ -113,31 +106,30 @@ class Writer(Protocol):
         ...
 
 
-class Ledger:
-    """The questions and notes of one run, each a transaction in the ledger's thread."""
+class SqliteLedger:
+    """An `ExportLedger` in an SQLite file, for one run. By itself it keeps no rows: a subclass writes them."""
 
     def __init__(self, database: Database) -> None:
-        self.database = database
+        self.database: Database = database
         self.run: int = 0
 
-    async def begin(self, parameters: str, now: datetime) -> Run:
-        """Begin a run, or go on with the last one if it was not finished and had the same parameters."""
-        run = await self.database.run(lambda c: _begin(c, parameters, now))
+    def __str__(self) -> str:
+        return str(self.database.path)
+
+    async def begin(self, parameters: str, now: datetime, settings: Mapping[str, str]) -> ExportRun:
+        """Note the settings, and begin a run, or resume the last one if it is unfinished and has these parameters."""
+        run = await self.database.run(lambda c: _begin(c, parameters, now, settings))
         self.run = run.number
         return run
 
-    async def finish(self, now: datetime) -> None:
-        """Close the run: the next one has another number."""
-        statement = "UPDATE run SET finished = ? WHERE number = ?"
-        await self.database.run(lambda c: c.execute(statement, (now.isoformat(), self.run)))
+    async def finish(self, report: ExportReport, covers_from: datetime | None, settings: Mapping[str, str]) -> None:
+        """Close the run and note the settings; the next run has another number."""
+        del report, covers_from  # for a ledger that shows them beside its rows
+        await self.database.run(lambda c: _finish(c, self.run, settings))
 
     async def setting(self, name: str) -> str | None:
         """Read a setting of the folder."""
         return await self.database.run(lambda c: _value(c, "SELECT value FROM setting WHERE name = ?", name))
-
-    async def set(self, name: str, value: str) -> None:
-        """Write a setting of the folder."""
-        await self.database.run(lambda c: c.execute(_SET, (name, value)))
 
     # Lists
 
@@ -151,12 +143,7 @@ class Ledger:
         """
         return await self.database.run(lambda c: _offer(c, self.run, kind, page, streams, unchanged_too))
 
-    async def listed(self, kind: UnitKind) -> bool:
-        """Whether the list of this kind was read to its end in this run."""
-        statement = "SELECT 1 FROM listing WHERE run = ? AND kind = ?"
-        return await self.database.run(lambda c: _value(c, statement, self.run, kind)) is not None
-
-    async def end_list(self, kind: UnitKind, *, complete: bool, unproven: Sequence[UnprovenPeriod] = ()) -> int:
+    async def end_list(self, kind: UnitKind, *, complete: bool, unproven: Sequence[UnprovenPeriod]) -> int:
         """Note that a list was read to its end, and which periods it did not prove to be complete.
 
         A ``complete`` one showed all there is: what it did not show is to be read once more, which tells whether it is
@@ -165,24 +152,9 @@ class Ledger:
         noted = msgspec.json.encode(unproven).decode()
         return await self.database.run(lambda c: _end_list(c, self.run, kind, complete, noted))
 
-    async def unproven(self, kinds: Iterable[UnitKind]) -> tuple[UnprovenPeriod, ...]:
-        """Return the periods whose lists were not proven to be complete when they were last read."""
-        texts = [await self.setting(_UNPROVEN.format(kind)) for kind in kinds]
-        try:
-            return tuple(period for text in texts if text for period in _decode_periods(text))
-        except msgspec.MsgspecError as problem:
-            raise LedgerError(
-                f"the ledger {self.database.path} holds what does not belong there: {problem}"
-            ) from problem
-
-    async def latest(self) -> datetime | None:
-        """When the last of the units that this run has listed was processed, by the service's clock."""
-        latest = await self.database.run(lambda c: _value(c, "SELECT latest FROM run WHERE number = ?", self.run))
-        return datetime.fromisoformat(latest) if latest else None
-
     # Units
 
-    async def take(self, kinds: Iterable[UnitKind], after: int, most: int) -> list[Waiting]:
+    async def take(self, kinds: Collection[UnitKind], after: int, most: int) -> list[Waiting]:
         """The next units to be read, of these kinds, with a greater number than ``after``."""
         wanted = tuple(kinds)
         statement = (
@@ -195,13 +167,12 @@ class Ledger:
             for seq, kind, unit, version, payload, names in rows
         ]
 
-    async def waiting(self) -> dict[UnitKind, int]:
-        """How many units are to be read, by kind."""
-        statement = "SELECT kind, count(*) FROM waiting GROUP BY kind"
-        return dict(await self.database.run(lambda c: c.execute(statement).fetchall()))
+    async def commit(self, outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+        """Note what became of a group of units, in one transaction. Returns what was not dropped."""
+        return await self.write(outcomes, None)
 
-    async def commit(self, outcomes: Sequence[Outcome], writer: Writer | None) -> Sequence[Outcome]:
-        """Write a group of units and note what became of them: all of it, or nothing. Returns what was noted.
+    async def write(self, outcomes: Sequence[Outcome], writer: Writer | None) -> Sequence[Outcome]:
+        """Write a group of units and note what became of them, in one transaction. Returns what was not dropped.
 
         Drops an outcome whose unit was listed anew since it was taken: that unit waits to be read as it is listed now.
         """
@@ -214,19 +185,18 @@ class Ledger:
 
     # Report
 
-    async def counts(self) -> dict[UnitKind, UnitCounts]:
-        """What became of the units of this run, by kind; in processing and failed are all that are so now."""
-        return await self.database.run(lambda c: _counts(c, self.run))
+    async def summary(self) -> RunSummary:
+        """Return the state of the ledger."""
+        return await self.summarise({})
 
-    async def refused_streams(self) -> tuple[RefusedStream, ...]:
-        """Return the streams that are refused for some units, with the number of these and a reason."""
-        statement = "SELECT stream, count(*), max(reason) FROM part WHERE state = 'refused' GROUP BY stream"
-        rows = await self.database.run(lambda c: c.execute(statement).fetchall())
-        return tuple(RefusedStream(stream=stream, units=units, reason=reason) for stream, units, reason in rows)
-
-    async def failures(self, most: int) -> tuple[Failure, ...]:
-        """Units that failed."""
-        return await self.database.run(lambda c: tuple(failures(c, most)))
+    async def summarise(self, records: Mapping[str, int]) -> RunSummary:
+        """Return the state of the ledger; ``records`` are the numbers of records that this run has written."""
+        try:
+            return await self.database.run(lambda c: _summary(c, self.run, records))
+        except msgspec.MsgspecError as problem:
+            raise LedgerError(
+                f"the ledger {self.database.path} holds what does not belong there: {problem}"
+            ) from problem
 
 
 def failures(connection: sqlite3.Connection, most: int = -1) -> Iterable[Failure]:
@@ -244,21 +214,52 @@ def _value(connection: sqlite3.Connection, statement: str, *values: object) -> s
     return None if row is None else row[0]
 
 
-def _begin(connection: sqlite3.Connection, parameters: str, now: datetime) -> Run:
+def _begin(connection: sqlite3.Connection, parameters: str, now: datetime, settings: Mapping[str, str]) -> ExportRun:
+    connection.executemany(_SET, settings.items())
     last = connection.execute("SELECT number, parameters, begun, finished FROM run ORDER BY number DESC").fetchone()
-    if last is not None and last[3] is None and last[1] == parameters:
-        _wait_again(connection, "failed")
-        return Run(last[0], datetime.fromisoformat(last[2]), resumed=True)
-    number = last[0] + 1 if last else 1
-    begun = now.astimezone(UTC).replace(microsecond=0)
-    connection.execute("INSERT INTO run VALUES (?, ?, ?, '', NULL)", (number, parameters, begun.isoformat()))
-    # What another run has left waiting is listed again, since that run did not move the watermark. What failed may not
-    # be, so it is read again. What was listed as in processing will be, once it is ready: here only its existence is
-    # asked for.
-    connection.execute("DELETE FROM waiting")
+    resumed = last is not None and last[3] is None and last[1] == parameters
+    number: int = last[0] if resumed else last[0] + 1 if last else 1
+    if resumed:
+        begun = datetime.fromisoformat(last[2])
+    else:
+        begun = now.astimezone(UTC).replace(microsecond=0)
+        connection.execute("INSERT INTO run VALUES (?, ?, ?, '', NULL)", (number, parameters, begun.isoformat()))
+        # What another run has left waiting is listed again, since that run did not move the watermark. What failed may
+        # not be, so it is read again. What was listed as in processing will be, once it is ready: here only its
+        # existence is asked for.
+        connection.execute("DELETE FROM waiting")
+        _wait_again(connection, "processing")
     _wait_again(connection, "failed")
-    _wait_again(connection, "processing")
-    return Run(number, begun, resumed=False)
+    return ExportRun(
+        number,
+        begun,
+        resumed,
+        frozenset(row[0] for row in connection.execute("SELECT kind FROM listing WHERE run = ?", (number,))),
+        dict(connection.execute("SELECT kind, count(*) FROM waiting GROUP BY kind").fetchall()),
+        _counts(connection, number),
+    )
+
+
+def _finish(connection: sqlite3.Connection, run: int, settings: Mapping[str, str]) -> None:
+    connection.executemany(_SET, settings.items())
+    now = datetime.now(UTC).replace(microsecond=0)
+    connection.execute("UPDATE run SET finished = ? WHERE number = ?", (now.isoformat(), run))
+
+
+def _summary(connection: sqlite3.Connection, run: int, records: Mapping[str, int]) -> RunSummary:
+    latest = _value(connection, "SELECT latest FROM run WHERE number = ?", run)
+    periods = connection.execute("SELECT value FROM setting WHERE name LIKE 'unproven %' ORDER BY name").fetchall()
+    refused = connection.execute(
+        "SELECT stream, count(*), max(reason) FROM part WHERE state = 'refused' GROUP BY stream"
+    )
+    return RunSummary(
+        units=_counts(connection, run),
+        records=records,
+        failures=tuple(failures(connection, _FAILURES)),
+        refused_streams=tuple(RefusedStream(stream=name, units=units, reason=why) for name, units, why in refused),
+        unproven=tuple(period for (text,) in periods for period in _decode_periods(text)),
+        latest=datetime.fromisoformat(latest) if latest else None,
+    )
 
 
 def _wait_again(connection: sqlite3.Connection, state: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -14,7 +14,6 @@ import msgspec
 from zra_async.bulk.export.folder.layout import FAILED, MANIFEST, UNITS
 from zra_async.bulk.export.folder.ledger import failures
 from zra_async.bulk.export.rows.schema import columns
-from zra_async.bulk.export.windows import Covered
 from zra_async.bulk.seal import identity
 from zra_async.osfiles.replace import replace_file
 from zra_async.results.exports import ExportReport
@@ -27,13 +26,14 @@ _encode = msgspec.json.Encoder().encode
 def write(
     connection: sqlite3.Connection,
     folder: Path,
-    streams: Sequence[str],
     report: ExportReport,
-    covered: Covered | None,
+    covers_from: datetime | None,
     finished: datetime,
 ) -> None:
     """Write both files. Runs in the ledger's thread."""
     known = identity(connection)
+    row = connection.execute("SELECT value FROM setting WHERE name = 'streams'").fetchone()
+    streams: list[str] = msgspec.json.decode(row[0], type=list[str])
     content = {
         "format": "zra-export",
         "version": VERSION,
@@ -43,14 +43,14 @@ def write(
         "partial": report.partial,
         "unproven": report.unproven,
         "refused_streams": report.refused_streams,
-        "watermark": covered.until if covered else None,
-        "covers_from": covered.since if covered else None,
+        "watermark": report.watermark,
+        "covers_from": covers_from,
         "dropped_fields": dict(report.dropped_fields),
         "units": {kind: asdict(counts) for kind, counts in report.units.items()},
         "streams": {stream: _stream(connection, stream) for stream in (*streams, UNITS)},
     }
-    replace_file(folder / FAILED, _failed_lines(connection))
-    replace_file(folder / MANIFEST, [msgspec.json.format(_encode(content), indent=1), b"\n"])
+    replace_file(folder / FAILED, _failed_lines(connection), private=True)
+    replace_file(folder / MANIFEST, [msgspec.json.format(_encode(content), indent=1), b"\n"], private=True)
 
 
 def records_of_run(connection: sqlite3.Connection, run: int) -> Mapping[str, int]:

@@ -74,7 +74,7 @@ def _write_all(connection: sqlite3.Connection, source: Path, target: Path) -> di
     import duckdb
 
     try:
-        target.mkdir(parents=True, exist_ok=True)
+        target.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as problem:
         raise LedgerError(f"{target} cannot be made: {problem.strerror}") from problem
     written: dict[str, Path] = {}
@@ -119,7 +119,7 @@ def _write(engine: duckdb.DuckDBPyConnection, schema: Mapping[str, str], files: 
     else:
         nothing = ", ".join(f'CAST(NULL AS {kind}) AS "{name}"' for name, kind in schema.items())
         query = f"SELECT {nothing} WHERE false"
-    with Replacement(regular_file(path)) as new:
+    with Replacement(regular_file(path), private=True) as new:
         if new.temporary is None:
             raise PermissionError(errno.EACCES, "no file can be made in its folder")
         where = new.temporary

@@ -51,7 +51,7 @@ class Segment:
         self.records: int = records
         self._pending: list[bytes] = []
         self._hash = hashlib.sha256()
-        self._fd = os.open(path, _FLAGS | (os.O_CREAT | os.O_EXCL if new else 0), 0o666)
+        self._fd = os.open(path, _FLAGS | (os.O_CREAT | os.O_EXCL if new else 0), 0o600)
         try:
             # behind the last commit stands what a killed process has written without noting it
             os.ftruncate(self._fd, size)

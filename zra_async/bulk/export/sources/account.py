@@ -21,7 +21,7 @@ from zra_async.api.teams import operations as api_teams
 from zra_async.api.teams import people as team_people
 from zra_async.api.teams.models import Team
 from zra_async.bulk.caller import BulkCaller
-from zra_async.bulk.export.folder.ledger import Ledger
+from zra_async.bulk.export.destination import ExportLedger
 from zra_async.bulk.export.refusals import REFUSED, Refusals
 from zra_async.bulk.export.rows import account as account_rows
 from zra_async.bulk.export.sources.periods import FLOOR, HORIZON, PeriodWalk
@@ -384,7 +384,7 @@ class Users:
     complete = False
     unproven = ()
 
-    def __init__(self, calls: Calls, ledger: Ledger) -> None:
+    def __init__(self, calls: Calls, ledger: ExportLedger) -> None:
         self._calls = calls
         self._ledger = ledger
 

@@ -164,7 +164,7 @@ def make_place(*folders: Path) -> None:
     """Make folders for recordings. Raises `LedgerError` for one that is a link: it leads out of the export."""
     for folder in folders:
         try:
-            folder.mkdir(exist_ok=True)
+            folder.mkdir(mode=0o700, exist_ok=True)
         except OSError as problem:
             raise errors.LedgerError(f"{folder} cannot be made: {problem.strerror}") from problem
         if folder.is_symlink():
