@@ -8,8 +8,9 @@ Everything in it follows from the seed; `Options` lists what can be set, `Fault`
 
 from zra_async.sandbox.clock import Clock
 from zra_async.sandbox.faults.faults import Fault, Faults
+from zra_async.sandbox.life import Change, Life
 from zra_async.sandbox.options import Options
 from zra_async.sandbox.server import Sandbox
 from zra_async.sandbox.thread import SandboxThread
 
-__all__ = ["Clock", "Fault", "Faults", "Options", "Sandbox", "SandboxThread"]
+__all__ = ["Change", "Clock", "Fault", "Faults", "Life", "Options", "Sandbox", "SandboxThread"]

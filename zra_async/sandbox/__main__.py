@@ -35,6 +35,7 @@ def parser() -> argparse.ArgumentParser:
     of.add_argument("--no-limits", action="store_true", help="never answer 429")
     of.add_argument("--store-parts", action="store_true", help="keep uploaded bytes, so that they can be downloaded")
     of.add_argument("--control", action="store_true", help="open the control endpoint, /_sandbox/ on the API host")
+    of.add_argument("--live", type=float, metavar="RATE", help="changes of the account in a second, by themselves")
     of.add_argument("--faults", metavar="FILE", help="TOML file with [[fault]] tables")
     of.add_argument("--webhook-url", metavar="URL", help="loopback address that receives signed events")
     of.add_argument("--webhook-secret", metavar="TEXT", help="secret token that signs them")
@@ -59,6 +60,8 @@ async def serve(arguments: argparse.Namespace) -> None:
     )
     if arguments.faults:
         sandbox.faults.load(arguments.faults)
+    if arguments.live is not None:
+        sandbox.live(arguments.live)
     stop = asyncio.Event()
     for signum in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signum, stop.set)

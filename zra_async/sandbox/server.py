@@ -14,6 +14,7 @@ from zra_async.sandbox.clock import Clock
 from zra_async.sandbox.control import control_routes
 from zra_async.sandbox.faults.faults import Fault, Faults
 from zra_async.sandbox.faults.injector import FaultInjector
+from zra_async.sandbox.life import Kind, Life
 from zra_async.sandbox.options import OptionFields, Options
 from zra_async.sandbox.service.dispatch import Gateway, Service
 from zra_async.sandbox.service.hosts import Forwarder, TokenHost, downloads
@@ -80,6 +81,7 @@ class Sandbox:
         self._port = port
         self._control = control
         self._runners: list[web.AppRunner] = []
+        self._lives: list[Life] = []
         self.api_url: str = ""
         self.file_url: str = ""
         self.upload_url: str = ""
@@ -170,8 +172,29 @@ class Sandbox:
         """Kill every access token now."""
         self._tokens.revoke()
 
+    def live(self, rate: float = 1.0, *, seed: int | None = None, kinds: Iterable[Kind] | None = None) -> Life:
+        """Let the account change by itself, ``rate`` times a second of its clock on average.
+
+        The changes follow from ``seed``, by default that of the account: new conversations, analyses that are
+        repeated, other hosts, deals and stages, comments, scorecards, deletions, and for a while refused features and
+        "too many concurrent requests". ``kinds`` names those that are wanted. With a ``rate`` of 0 only `Life.step`
+        changes something.
+        """
+        life = Life(
+            self.account,
+            self.faults,
+            rate=rate,
+            seed=self.options.seed if seed is None else seed,
+            kinds=kinds,
+        )
+        self._lives.append(life)
+        if self.api_url:
+            life.start()
+        return life
+
     async def close(self) -> None:
         """Stop serving, hang up on everybody and remove what was stored; safe to call twice."""
+        await asyncio.gather(*(life.stop() for life in self._lives))
         self._service.injector.close()
         runners, self._runners = self._runners, []
         await asyncio.gather(*(runner.cleanup() for runner in runners))
@@ -191,6 +214,8 @@ class Sandbox:
         self._tokens.api_url = api
         forwarder.target = upload
         self.account.files.base_url = upload
+        for life in self._lives:
+            life.start()
 
     async def _date(self, request: web.Request, response: web.StreamResponse) -> None:  # noqa: ARG002
         # the web server has put its own time there, and a fault may have put another one, which stays

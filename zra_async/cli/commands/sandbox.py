@@ -32,11 +32,14 @@ if TYPE_CHECKING:
 @click.option("--no-limits", is_flag=True, help="Never answer 429.")
 @click.option("--store-parts", is_flag=True, help="Keep uploaded bytes, so that they can be downloaded.")
 @click.option("--control", is_flag=True, help="Open the control endpoint, /_sandbox/ on the API host.")
+@click.option("--live", type=click.FloatRange(0), metavar="RATE", help="Change it by itself, RATE times a second.")
 @click.option("--faults", type=PathArgument("read"), help="TOML file with [[fault]] tables.")
 @click.option("--webhook-url", metavar="URL", help="Loopback address that receives signed events.")
 @click.option("--webhook-secret", metavar="TEXT", help="Secret token that signs them; by default one is made up.")
 @click.option("--json", "as_json", is_flag=True, help="Print the environment as one JSON object.")
-async def command(program: tuple[str, ...], faults: Path | None, as_json: bool, **options: Any) -> int:
+async def command(
+    program: tuple[str, ...], faults: Path | None, as_json: bool, live: float | None, **options: Any
+) -> int:
     """Serve an account on this machine, until Ctrl-C.
 
     The environment of its clients goes to stdout, as lines that a shell can take over:
@@ -57,6 +60,8 @@ async def command(program: tuple[str, ...], faults: Path | None, as_json: bool, 
         sandbox = Sandbox(**options)
         if faults:
             sandbox.faults.load(faults)
+        if live is not None:
+            sandbox.live(live)
     except ValueError as problem:
         raise UsageProblem(str(problem)) from None
     if program:

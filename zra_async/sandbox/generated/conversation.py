@@ -47,11 +47,17 @@ class Conversation(NamedTuple):
     trait: int  #: 0, or the number of its awkward trait
     file_id: str = ""
     cast: tuple[Participant, ...] = ()  #: the participants its creator named
+    visible_at: float = 0.0  #: when it can be seen at all; 0: from the start
 
     @property
     def meeting_uuid(self) -> str:
         """The id of the meeting instance."""
         return meeting_uuid(self.conversation_id)
+
+    @property
+    def first_processed(self) -> int:
+        """The time of its first analysis, in the generated base."""
+        return self.start + self.duration + 60 + self.draw[2] % 1500
 
     @property
     def topic(self) -> str:

@@ -63,6 +63,7 @@ class Pipeline:
         self._space, self._ids = domain(seed, "deals"), DealIds(seed)
         self._history = history
         self._owners, self._salt = owners, words(self._space, 1 << 40)[0]
+        self.changed: dict[int, Deal] = {}  #: the deals that were changed since, by number
 
     def deal_of(self, conversation: int) -> int:
         """Give the number of the deal of a conversation, -1 for none."""
@@ -118,7 +119,9 @@ class Pipeline:
         return OPEN_STAGES[min(place, len(OPEN_STAGES) - 1)]
 
     def deal(self, index: int) -> Deal:
-        """Generate a deal."""
+        """Generate a deal, or give it as it was changed."""
+        if index in self.changed:
+            return self.changed[index]
         draw = words(self._space, index)
         created = self.created(index)
         close = created + (80 + draw[0] % 400) * DAY

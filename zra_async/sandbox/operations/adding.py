@@ -22,6 +22,7 @@ from zra_async.sandbox.operations.route import Answer, Call, route
 
 if TYPE_CHECKING:
     from zra_async.sandbox.generated.people import User
+    from zra_async.sandbox.world.account import Account
     from zra_async.sandbox.world.world import World
 
 DEFAULT_DURATION = 30 * 60  #: where no end is given
@@ -72,7 +73,7 @@ async def add_conversation(call: Call) -> Answer:
     _check_source(call, body)
     host = _host(call, body)
     deal = _deal(call, body)
-    conversation = new_conversation(call, start, host, title=body.conversation_topic)._replace(
+    conversation = new_conversation(call.account, start, host, title=body.conversation_topic)._replace(
         duration=duration,
         kind=body.conversation_type,
         deal=deal,
@@ -81,34 +82,38 @@ async def add_conversation(call: Call) -> Answer:
     )
     if deal >= 0:
         conversation = conversation._replace(company=call.account.world.pipeline.company_of(deal))
-    enter(call, conversation, "OTHERS")
+    enter(call.account, conversation, "OTHERS")
     return Answer({"conversation_id": conversation.conversation_id}, status=201)
 
 
-def enter(call: Call, conversation: Conversation, source: str) -> None:
+def enter(account: Account, conversation: Conversation, source: str) -> None:
     """Put a new conversation into the account, and let the end of its processing be told."""
-    account = call.account
     account.world.add(conversation)
     if conversation.file_id:
         account.files.bind(conversation.conversation_id, conversation.file_id)
+    tell_analysis(account, conversation, source)
+    if conversation.deal >= 0:
+        tell_association(account, conversation.conversation_id, [], [account.world.pipeline.deal_id(conversation.deal)])
+
+
+def tell_analysis(account: Account, conversation: Conversation, source: str) -> None:
+    """Emit the event that the analysis of a conversation can be read, when it can be."""
     event = {
         "conversation_id": event_id(conversation.conversation_id),
         "source": source,
         "host_id": conversation.host.user_id,
     }
     account.webhooks.emit("revenue_accelerator.conversation_analysis_completed", event, at=conversation.ready_at)
-    if conversation.deal >= 0:
-        tell_association(call, conversation.conversation_id, [], [account.world.pipeline.deal_id(conversation.deal)])
 
 
-def tell_association(call: Call, conversation_id: str, old: list[str], new: list[str]) -> None:
+def tell_association(account: Account, conversation_id: str, old: list[str], new: list[str]) -> None:
     """Emit the event that a conversation belongs to other deals now."""
     change = {
         "conversation_id": event_id(conversation_id),
         "old_associations": [{"deal_id": deal_id} for deal_id in old],
         "new_associations": [{"deal_id": deal_id} for deal_id in new],
     }
-    call.account.webhooks.emit("revenue_accelerator.conversation_crm_associations_changed", [change])
+    account.webhooks.emit("revenue_accelerator.conversation_crm_associations_changed", [change])
 
 
 def event_id(conversation_id: str) -> str:
@@ -116,9 +121,9 @@ def event_id(conversation_id: str) -> str:
     return quote(conversation_id, safe="=,")
 
 
-def new_conversation(call: Call, start: int, host: User, *, title: str) -> Conversation:
+def new_conversation(account: Account, start: int, host: User, *, title: str) -> Conversation:
     """Draw the facts of a conversation that begins its processing now."""
-    account, world = call.account, call.account.world
+    world = account.world
     number = world.next_serial()
     ready_at = account.clock.time() + account.options.processing_seconds
     draw = words(domain(account.options.seed, "added conversations"), number)

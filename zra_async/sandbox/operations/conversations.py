@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from zra_async.sandbox.api_error import ApiError
 from zra_async.sandbox.generated.conversation import takes_part
-from zra_async.sandbox.generated.population import ALL_TIME, LONGEST
+from zra_async.sandbox.generated.population import ALL_TIME
 from zra_async.sandbox.generated.times import write_time
 from zra_async.sandbox.operations.params import boolean, choice, conversation_of, period, team_members, text_field
 from zra_async.sandbox.operations.route import Answer, Call, route
@@ -65,7 +65,7 @@ def _candidates(call: Call, since: int | None, until: int | None, high: int) -> 
         return [conversation for conversation in world.conversations_of(deal) if conversation.order < high]
     low, top = (since or 0) << 64, ALL_TIME if until is None else (until + 1) << 64
     if call.query.get("period_type") == "iqProcessedTime":  # a generated one is processed within LONGEST of its start
-        return world.newest_first(0, high, generated=(low - (LONGEST << 64), top))
+        return world.newest_first(0, high, generated=(world.lowest_analysed_since(low), top))
     return world.newest_first(low, min(high, top))
 
 

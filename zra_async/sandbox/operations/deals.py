@@ -135,5 +135,5 @@ async def delete_activity(call: Call) -> Answer:
     if conversation is None or conversation.deal != deal.number:
         raise ApiError(404, 1005, f"Activity does not exists: {conversation_id}.")
     world.detach(conversation)
-    tell_association(call, conversation_id, [deal.deal_id], [])
+    tell_association(call.account, conversation_id, [deal.deal_id], [])
     return Answer(status=204)

@@ -59,10 +59,10 @@ async def add_recording(call: Call) -> Answer:
     meeting_uuid = _uuid_of(name) if body.recording_link else name
     _check_known(world, meeting_uuid)
     started = int(call.account.clock.time()) - DEFAULT_DURATION
-    conversation = new_conversation(call, started, user, title="")
+    conversation = new_conversation(call.account, started, user, title="")
     conversation = conversation._replace(conversation_id=f"{meeting_uuid},{started * 1000}")
     world.meetings[meeting_uuid] = conversation.conversation_id
-    enter(call, conversation, "ZOOM_MEETING")
+    enter(call.account, conversation, "ZOOM_MEETING")
     return Answer({"meeting_uuid": meeting_uuid}, status=201)
 
 

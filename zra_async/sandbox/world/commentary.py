@@ -95,7 +95,7 @@ class Commentary:
 
     def _comment(self, conversation: Conversation, turn: int, earlier: Sequence[Comment]) -> Comment:
         draw = mix(conversation.key ^ (turn << 40))
-        created = conversation.processed + (turn + 1) * 600
+        created = conversation.first_processed + (turn + 1) * 600
         mentioned = self._users[(draw >> 24) % len(self._users)]
         return Comment(
             comment_id=uuid_text(self._space, conversation.number * (MOST + 1) + turn),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from zra_async.sandbox.generated.catalogue import Catalogue, make_catalogue
 from zra_async.sandbox.generated.people import User, make_users, user_count
 from zra_async.sandbox.generated.pipeline import Pipeline
-from zra_async.sandbox.generated.population import ALL_TIME, Population, order_key
+from zra_async.sandbox.generated.population import ALL_TIME, LONGEST, Population, order_key
 from zra_async.sandbox.world.commentary import Commentary
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ class World:
         self._added_order: list[tuple[int, str]] = []
         self._added_by_deal: dict[int, dict[str, None]] = {}
         self._deleted: set[int] = set()
-        self._hosts: dict[int, User] = {}
-        self._detached: set[int] = set()
+        self._changed: dict[int, Conversation] = {}
+        self._analysed_again: int = ALL_TIME  # the lowest order key of those whose analysis was repeated
 
     def user(self, user_id_or_email: str) -> User | None:
         """Find a user by id or by e-mail address, whose case does not matter."""
@@ -55,7 +55,7 @@ class World:
         """Find a conversation by id, generated or added; None once it is deleted."""
         added = self._added.get(conversation_id)
         if added is not None:
-            return added
+            return added if self.visible(added) else None
         number = self.population.find(conversation_id)
         return None if number is None or number in self._deleted else self._generated(number)
 
@@ -84,10 +84,24 @@ class World:
                 continue
             conversation = self._generated(number)
             while waiting and waiting[-1][0] > conversation.order:
-                yield self._added[waiting.pop()[1]]
+                yield from self._shown(waiting.pop()[1])
             yield conversation
         while waiting:
-            yield self._added[waiting.pop()[1]]
+            yield from self._shown(waiting.pop()[1])
+
+    def oldest(self) -> Conversation | None:
+        """Find the oldest conversation of the base that is analysed, or the oldest of all where the base is gone."""
+        for number in range(self.population.count):
+            if number not in self._deleted and not self.processing(conversation := self._generated(number)):
+                return conversation
+        added = (self.find(name) for _, name in self._added_order)
+        return next((found for found in added if found is not None and not self.processing(found)), None)
+
+    def _shown(self, conversation_id: str) -> Iterator[Conversation]:
+        """Give an added conversation if it can be seen already."""
+        added = self._added.get(conversation_id)
+        if added is not None and self.visible(added):
+            yield added
 
     def _position(self, order: int) -> int:
         """Find the first conversation of the base whose order key is not below ``order``."""
@@ -96,13 +110,21 @@ class World:
 
     def conversations_of(self, deal: int) -> list[Conversation]:
         """List the conversations of a deal, newest first."""
-        generated = [
-            self._generated(number)
-            for number in self.pipeline.conversations_of(deal)
-            if number not in self._deleted and number not in self._detached
-        ]
-        found = generated + [self._added[name] for name in self._added_by_deal.get(deal, ())]
-        return sorted(found, key=lambda conversation: conversation.order, reverse=True)
+        numbers = self.pipeline.conversations_of(deal)
+        base = [self._generated(number) for number in numbers if number not in self._deleted]
+        found = {conversation.order: conversation for conversation in base if conversation.deal == deal}
+        for conversation in map(self.find, self._added_by_deal.get(deal, ())):
+            if conversation is not None:
+                found[conversation.order] = conversation
+        return [found[order] for order in sorted(found, reverse=True)]
+
+    def visible(self, conversation: Conversation) -> bool:
+        """Tell whether a conversation can be seen yet, in lists and by its id."""
+        return conversation.visible_at <= 0 or conversation.visible_at <= self.clock.time()
+
+    def lowest_analysed_since(self, low: int) -> int:
+        """Give the order key below which nothing was analysed after a conversation of the order key ``low`` began."""
+        return min(low - (LONGEST << 64), self._analysed_again)
 
     def processing(self, conversation: Conversation) -> bool:
         """Tell whether the analysis of a conversation cannot be read yet."""
@@ -125,33 +147,38 @@ class World:
     def delete(self, conversation: Conversation) -> None:
         """Remove a conversation for good."""
         self.commentary.forget(conversation)
+        self._added_by_deal.get(conversation.deal, {}).pop(conversation.conversation_id, None)
         if conversation.number >= 0:
             self._deleted.add(conversation.number)
+            self._changed.pop(conversation.number, None)
             return
         del self._added[conversation.conversation_id]
         del self._added_order[bisect_left(self._added_order, (conversation.order,))]
-        self._added_by_deal.get(conversation.deal, {}).pop(conversation.conversation_id, None)
+
+    def change(self, conversation: Conversation) -> None:
+        """Put a changed conversation in the place of the one with its id, and into its deal."""
+        name, old = conversation.conversation_id, self.require(conversation.conversation_id)
+        if conversation.number >= 0:
+            self._changed[conversation.number] = conversation
+            if conversation.processed != old.processed:
+                self._analysed_again = min(self._analysed_again, conversation.order)
+        else:
+            self._added[name] = conversation
+        if conversation.deal != old.deal:
+            self._added_by_deal.get(old.deal, {}).pop(name, None)
+            if conversation.deal >= 0:
+                self._added_by_deal.setdefault(conversation.deal, {})[name] = None
 
     def change_host(self, conversation: Conversation, host: User) -> None:
         """Give a conversation to another host."""
-        if conversation.number >= 0:
-            self._hosts[conversation.number] = host
-        else:
-            self._added[conversation.conversation_id] = conversation._replace(host=host)
+        self.change(conversation._replace(host=host))
 
     def detach(self, conversation: Conversation) -> None:
         """Take a conversation out of its deal."""
-        if conversation.number >= 0:
-            self._detached.add(conversation.number)
-            return
-        del self._added_by_deal[conversation.deal][conversation.conversation_id]
-        self._added[conversation.conversation_id] = conversation._replace(deal=-1)
+        self.change(conversation._replace(deal=-1))
 
     def _generated(self, number: int) -> Conversation:
-        conversation = self.population.conversation(number)
-        if number in self._hosts:
-            conversation = conversation._replace(host=self._hosts[number])
-        return conversation._replace(deal=-1) if number in self._detached else conversation
+        return self._changed.get(number) or self.population.conversation(number)
 
     def require(self, conversation_id: str) -> Conversation:
         """Find a conversation by id; raises `KeyError` where there is none."""
