@@ -51,7 +51,11 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {name.partition("/")[0] for name in names} == {"zra_async", f"zra_async-{__version__}.dist-info"}
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "zra_async").rglob("*.py")}
-    assert {name for name in names if name.startswith("zra_async/")} == {*modules, "zra_async/py.typed"}
+    assert {name for name in names if name.startswith("zra_async/")} == {
+        *modules,
+        "zra_async/py.typed",
+        "zra_async/postgres/schema.sql",
+    }
 
 
 def test_the_source_archive_holds_its_tests(archives: Path) -> None:

@@ -67,6 +67,7 @@ from zra_async.core.limits import (
     Plan,
     Rate,
     RateLimiter,
+    SharedLimiter,
 )
 from zra_async.core.operation import (
     Host,
@@ -237,6 +238,7 @@ __all__ = [
     "Retrying",
     "ServerError",
     "ServerToServer",
+    "SharedLimiter",
     "SharedLimitsLost",
     "SharedLimitsRestored",
     "SourceChanged",

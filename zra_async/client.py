@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self, Unpack
 
 from zra_async.caller import OperationCaller
-from zra_async.config import ClientConfig, ClientOptions, settings_from_env
+from zra_async.config import ClientConfig, ClientOptions, database_from_env, settings_from_env
 from zra_async.core.auth import Auth
 from zra_async.core.events import JobProgress
 from zra_async.core.pipeline import CallOptions
@@ -58,11 +58,17 @@ class ZRAClient(OperationCaller):
         """Make a client from the environment; ``options`` override it.
 
         Reads ZOOM_ACCOUNT_ID, ZOOM_CLIENT_ID, ZOOM_CLIENT_SECRET or ZOOM_CLIENT_SECRET_FILE, and the optional
-        ZRA_PLAN, ZRA_SHARE, ZRA_TOKEN_URL, ZRA_API_URL and ZRA_FILE_URL. Raises `ConfigurationError`.
+        ZRA_PLAN, ZRA_SHARE, ZRA_TOKEN_URL, ZRA_API_URL and ZRA_FILE_URL. With ZRA_DATABASE_URL, the connection string
+        of a Postgres, all processes of the account share its limits. Raises `ConfigurationError`.
         """
         auth, hosts, plan, share = settings_from_env()
         found: ClientOptions = {"hosts": hosts, "plan": plan, "share": share}
         found.update(options)
+        database = database_from_env()
+        if database and "limiter" not in options and "limits" not in options:
+            from zra_async.postgres import shared_limiter  # an extra
+
+            found["limiter"] = shared_limiter(database, auth, found["plan"], found.get("observer"))
         return cls(auth, **found)
 
     async def __aenter__(self) -> Self:

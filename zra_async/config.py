@@ -90,6 +90,8 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
     plan: the account's plan, which sets the rate limits; no call tells it, so the default is the lowest, "pro".
     share: the part (0–1] of the account's limits that this client may use; every app of the account shares them.
     limits: other rates for single labels, or a rate limiter of your own.
+    limiter: a rate limiter that several processes share, such as a `zra_async.postgres.PostgresRateLimiter`; it has the
+        plan and rates of its own, so that `share` and `limits` do not go with it.
     retry: how often and how patiently a call is repeated.
     timeout: bounds one attempt of an API call (None: no bound). File transfers are bounded by silence instead.
     deadline: bounds a whole call with its waiting and retries (None: no bound).
@@ -103,6 +105,7 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
     plan: Plan = "pro"
     share: float = 1.0
     limits: Mapping[Label, Rate] | RateLimiter | None = None
+    limiter: RateLimiter | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     timeout: float | None = 30.0
     deadline: float | None = None
@@ -124,6 +127,10 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
         check_retry(self.retry)
         if isinstance(self.limits, Mapping):
             _check_rates(self.limits)
+        if self.limiter is not None and (self.limits is not None or self.share != 1.0):
+            raise ConfigurationError(
+                "a limiter has rates of its own: give it the rates, and the client neither limits nor share (ZRA_SHARE)"
+            )
         try:
             check_plain("observer", self.observer)
         except InvalidArgument as problem:
@@ -138,6 +145,8 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     def rate_limiter(self, clock: Callable[[], datetime] = utc_now) -> RateLimiter:
         """Return the limiter that these settings describe; ``clock`` is used to find the end of the service's day."""
+        if self.limiter is not None:
+            return self.limiter
         if self.limits is None or isinstance(self.limits, Mapping):
             return LocalRateLimiter(self.plan, share=self.share, overrides=self.limits, clock=clock)
         return self.limits
@@ -150,6 +159,7 @@ class ClientOptions(TypedDict, total=False):
     plan: Plan
     share: float
     limits: Mapping[Label, Rate] | RateLimiter | None
+    limiter: RateLimiter | None
     retry: RetryPolicy
     timeout: float | None
     deadline: float | None
@@ -238,6 +248,11 @@ def settings_from_env(env: Mapping[str, str] | None = None) -> tuple[ServerToSer
         ) from None
     auth = ServerToServer(values["ZOOM_ACCOUNT_ID"], values["ZOOM_CLIENT_ID"], secret)
     return auth, hosts, plan, share  # type: ignore[return-value]
+
+
+def database_from_env(env: Mapping[str, str] | None = None) -> Secret:
+    """Return ZRA_DATABASE_URL, the connection string of the Postgres that processes of an account share, or ""."""
+    return Secret(_bare((os.environ if env is None else env).get("ZRA_DATABASE_URL", "")))
 
 
 def _bare(text: str) -> str:

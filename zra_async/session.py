@@ -17,7 +17,7 @@ from zra_async.core.auth import Auth, AuthContext, account_of
 from zra_async.core.clock import ServiceClock
 from zra_async.core.dropped import DropReport
 from zra_async.core.events import Observer, collected, guard_observer, wants_call_events
-from zra_async.core.limits import RateLimiter
+from zra_async.core.limits import RateLimiter, SharedLimiter
 from zra_async.core.operation import Host
 from zra_async.core.pipeline import CallOptions, Pipeline
 from zra_async.core.place import Place
@@ -56,7 +56,10 @@ class Session:
         try:
             await self._transport.open()
             self._clock = ServiceClock(asyncio.get_running_loop().time)
-            self._limits = self.config.rate_limiter(self._clock.now)
+            limits = self.config.rate_limiter(self._clock.now)
+            if isinstance(limits, SharedLimiter):
+                await limits.open()
+            self._limits = limits
             self._auth.bind(self._auth_context())
             self._pipeline = Pipeline(
                 transport=self._transport,
@@ -116,7 +119,11 @@ class Session:
         finally:
             if self._pipeline is not None:
                 self._pipeline.watch.close()
-            await self._transport.close()
+            try:
+                if isinstance(self._limits, SharedLimiter):
+                    await self._limits.aclose()
+            finally:
+                await self._transport.close()
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Start a task that ends with the client."""

@@ -34,12 +34,12 @@ def test_every_command_loads_and_explains_itself(invoke: Invoke, name: str) -> N
     assert ended.out.startswith(f"Usage: zra {name}")
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in {"sandbox", "demo", "crm"}])
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in {"sandbox", "demo", "crm", "database"}])
 def test_every_command_takes_the_embedded_account(name: str) -> None:
     """``--sandbox`` is an option of every command that talks to an account."""
     command = group.get_command(click.Context(group), name)
     assert command is not None
-    assert {"sandbox", "plan", "share", "debug"} <= {parameter.name for parameter in command.params}
+    assert {"sandbox", "plan", "share", "database", "debug"} <= {parameter.name for parameter in command.params}
 
 
 def test_the_version_is_the_librarys(invoke: Invoke) -> None:

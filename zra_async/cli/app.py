@@ -33,6 +33,7 @@ COMMANDS = {
     "download": CommandEntry("download", "Download the recordings of conversations."),
     "ingest": CommandEntry("ingest", "Turn recordings into conversations by the thousand, from a manifest."),
     "crm": CommandEntry("crm", "Import accounts, contacts, deals and leads from files."),
+    "database": CommandEntry("database", "Prepare a Postgres for shared limits and tokens."),
     "call": CommandEntry("calling", "Call any operation of the API by its name."),
 }
 
@@ -68,6 +69,7 @@ ENVIRONMENT = {
     "ZOOM_ACCOUNT_ID, ZOOM_CLIENT_ID": "the server-to-server OAuth app",
     "ZOOM_CLIENT_SECRET": "its secret, or ZOOM_CLIENT_SECRET_FILE, the path of a file that holds it",
     "ZRA_PLAN, ZRA_SHARE": "the account's plan, by default pro, and the part of its limits to use, by default 1",
+    "ZRA_DATABASE_URL": "a Postgres through which all processes share the account's limits",
     "ZRA_API_URL, ZRA_FILE_URL, ZRA_TOKEN_URL": "other hosts, such as those of a sandbox",
     "HTTPS_PROXY, NO_PROXY": "the proxy, and the hosts to reach without it; those on this machine never need it",
 }

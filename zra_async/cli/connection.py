@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from zra_async.cli.checks.proxies import network_for
 from zra_async.client import ZRAClient
-from zra_async.config import Hosts, settings_from_env
+from zra_async.config import Hosts, database_from_env, settings_from_env
 from zra_async.core.auth import Auth, ServerToServer
 from zra_async.core.events import Event, Observer
-from zra_async.core.limits import Plan
+from zra_async.core.limits import Plan, RateLimiter
+from zra_async.core.secret import Secret
 from zra_async.core.transport import Network
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Connection:
     latency: float = 0.0
     plan: Plan | None = None
     share: float | None = None
+    database: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,7 @@ class Settings:
     hosts: Hosts
     plan: Plan
     share: float
+    database: Secret = field(default_factory=Secret)
     network: Network = field(default_factory=Network)
     sandbox: Sandbox | None = None
 
@@ -51,9 +54,17 @@ class Settings:
             hosts=self.hosts,
             plan=self.plan,
             share=self.share,
+            limiter=self._limiter(),
             network=self.network,
             observer=observer,
         )
+
+    def _limiter(self) -> RateLimiter | None:
+        if not self.database:
+            return None
+        from zra_async.postgres import shared_limiter  # an extra
+
+        return shared_limiter(self.database, self.auth, self.plan)
 
 
 def silent(event: Event, /) -> None:
@@ -83,6 +94,7 @@ async def settings_of(connection: Connection, **sandbox_options: Any) -> AsyncGe
             hosts=Hosts(api=sandbox.api_url, file=sandbox.file_url, token=sandbox.token_url),
             plan=connection.plan or "business",
             share=connection.share or 1.0,
+            database=Secret(connection.database or ""),
             sandbox=sandbox,
         )
 
@@ -115,5 +127,6 @@ def _from_environment(connection: Connection) -> Settings:
         hosts=hosts,
         plan=connection.plan or plan,
         share=share if connection.share is None else connection.share,
+        database=Secret(connection.database) if connection.database else database_from_env(),
         network=network_for(hosts),
     )

@@ -109,6 +109,11 @@ def connection_options(callback: Callable[..., Any]) -> Callable[..., Any]:
             type=click.FloatRange(0, 1, min_open=True),
             help="The part of the account's rate limits that this run may use (ZRA_SHARE).",
         ),
+        click.option(
+            "--database",
+            metavar="DSN",
+            help="A Postgres through which all processes share the account's limits (ZRA_DATABASE_URL).",
+        ),
         click.option("--debug", is_flag=True, help="Log every call, and show where an error comes from."),
     )
     for option in reversed(options):
@@ -120,7 +125,11 @@ def _frame(params: dict[str, Any], *, continues: Continues, done: str) -> Frame:
     embedded = {name: params.pop(f"sandbox_{name}") for name in ("conversations", "seed", "latency")}
     embedded = {name: value for name, value in embedded.items() if value is not None}
     connection = Connection(
-        sandbox=params.pop("sandbox") or bool(embedded), plan=params.pop("plan"), share=params.pop("share"), **embedded
+        sandbox=params.pop("sandbox") or bool(embedded),
+        plan=params.pop("plan"),
+        share=params.pop("share"),
+        database=params.pop("database"),
+        **embedded,
     )
     again = _typed()
     frame = Frame(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 import msgspec
 from msgspec import field
@@ -14,7 +14,7 @@ from zra_async import errors
 from zra_async.core import events
 from zra_async.core.auth import Auth
 from zra_async.core.clock import ServiceClock
-from zra_async.core.limits import Lane, Permit, RateLimiter
+from zra_async.core.limits import Lane, Permit, RateLimiter, SharedLimiter
 from zra_async.core.operation import Host
 from zra_async.core.redirects import REDIRECTS, Route, redirected
 from zra_async.core.retry import Attempts, RetryPolicy, Stop, Wait
@@ -107,12 +107,25 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
         bound = Timeout(self.watch, math.inf if deadline is None else deadline)
         try:
             with bound:
-                async with self.structure if request.operation.exclusive else contextlib.nullcontext():
+                async with self._apart(request):
                     return await self._until_done(request, options, deadline, progress)
         except TimeoutError:
             if not bound.expired:
                 raise
             raise self._too_late(request, options, progress) from None
+
+    @contextlib.asynccontextmanager
+    async def _apart(self, request: Request) -> AsyncGenerator[None]:
+        """Keep exclusive operations of the client apart, and with a shared limiter those of the whole account."""
+        if not request.operation.exclusive:
+            yield
+            return
+        async with self.structure:
+            if isinstance(self.limits, SharedLimiter):
+                async with self.limits.exclusive("teams"):
+                    yield
+            else:
+                yield
 
     async def _until_done(
         self, request: Request, options: CallOptions, deadline: float | None, progress: _Progress

@@ -256,7 +256,9 @@ class PostgresRateLimiter:
     @asynccontextmanager
     async def exclusive(self, name: str) -> AsyncGenerator[None]:
         """Hold the lease ``name`` of the account: no other task or process has it at the same time."""
-        async with lease(self._link, self.account, name):
+        async with contextlib.AsyncExitStack() as stack:
+            with contextlib.suppress(DatabaseLost):  # without the database, the tasks of this process are kept apart
+                await stack.enter_async_context(lease(self._link, self.account, name))
             yield
 
     # ------------------------------------------------------------------ what is learned

@@ -58,8 +58,12 @@ class DatabaseLink:
 
         Raises `DatabaseLost` when the database cannot be reached and `ConfigurationError` when it cannot be used.
         """
-        import psycopg
-
+        try:
+            import psycopg
+        except ImportError:
+            raise errors.ConfigurationError(
+                "shared limits and tokens need psycopg: pip install 'zra-async[postgres]'"
+            ) from None
         self.close()
         self._samples.clear()
         connection: Any = None

@@ -22,14 +22,14 @@ async def create_schema(connection: AsyncConnection[Any]) -> bool:
     Any number of processes may do so at the same time. Raises `ConfigurationError` for the schema of another version,
     and where the user of the database may not create tables and functions.
     """
-    if await _version(connection) == VERSION:
+    if await _is_there(connection):
         return False
     import psycopg
 
     try:
         async with connection.transaction():
             await connection.execute("select pg_advisory_xact_lock(%s)", (_LOCK,))
-            if await _version(connection) == VERSION:
+            if await _is_there(connection):
                 return False
             await connection.execute(SCHEMA)  # pyright: ignore[reportArgumentType, reportCallIssue]
     except psycopg.errors.InsufficientPrivilege as problem:
@@ -40,12 +40,29 @@ async def create_schema(connection: AsyncConnection[Any]) -> bool:
     return True
 
 
-async def _version(connection: AsyncConnection[Any]) -> int:
-    """Return the version of the schema in the database, 0 without one. Raises `ConfigurationError` for another one."""
-    cursor = await connection.execute("select to_regclass('zra_schema') is not null")
+async def prepare(dsn: str) -> bool:
+    """Connect, and create the schema unless it is there; True if it was created now. Raises `ConfigurationError`."""
+    try:
+        import psycopg
+    except ImportError:
+        raise errors.ConfigurationError("this needs psycopg: pip install 'zra-async[postgres]'") from None
+    try:
+        async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, connect_timeout=5) as connection:
+            return await create_schema(connection)
+    except psycopg.Error as problem:
+        raise errors.ConfigurationError(f"the database cannot be used: {_first_line(problem)}") from None
+
+
+async def _is_there(connection: AsyncConnection[Any]) -> bool:
+    """Tell if the database has the schema. Raises `ConfigurationError` for one of another version."""
+    # not to_regclass(): its answer may be older than the lock
+    cursor = await connection.execute(
+        "select exists (select 1 from pg_tables"
+        " where tablename = 'zra_schema' and schemaname = any(current_schemas(false)))"
+    )
     row: Any = await cursor.fetchone()
     if not row[0]:
-        return 0
+        return False
     import psycopg
 
     try:
@@ -62,12 +79,12 @@ async def _version(connection: AsyncConnection[Any]) -> int:
             f"the database has version {version} of the schema, and this package knows version {VERSION}: update the "
             "package zra-async in this application"
         )
-    if 0 < version < VERSION:
+    if version < VERSION:
         raise errors.ConfigurationError(
             f"the database has version {version} of the schema, and this package needs version {VERSION}: stop the "
             "applications that use it, and run `zra database init --dsn …`"
         )
-    return version
+    return True
 
 
 def _first_line(problem: BaseException) -> str:

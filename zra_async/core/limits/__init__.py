@@ -1,6 +1,6 @@
 """Rate limits: never more calls in any window than the service permits, and nearly as many."""
 
-from zra_async.core.limits.base import Lane, LimitState, Permit, RateLimiter
+from zra_async.core.limits.base import Lane, LimitState, Permit, RateLimiter, SharedLimiter
 from zra_async.core.limits.local import MARGIN, LocalRateLimiter
 from zra_async.core.limits.plans import PLANS, SHARED_DAILY, Plan, Rate
 
@@ -15,4 +15,5 @@ __all__ = [
     "Plan",
     "Rate",
     "RateLimiter",
+    "SharedLimiter",
 ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 
@@ -50,7 +51,10 @@ class LimitState(msgspec.Struct, frozen=True):
 
 
 class RateLimiter(Protocol):
-    """The limiter as a client uses it; another implementation may share its counts between processes."""
+    """The limiter as a client uses it; another implementation may share its counts between processes.
+
+    One that is a `SharedLimiter` as well is opened and closed with its client.
+    """
 
     async def acquire(self, operation: Operation[Any], lane: Lane, deadline: float | None) -> Permit:
         """Wait for the right to send one attempt, until the loop time ``deadline`` at most."""
@@ -66,4 +70,21 @@ class RateLimiter(Protocol):
 
     def snapshot(self) -> Mapping[Label, LimitState]:
         """Return the state of every label."""
+        ...
+
+
+@runtime_checkable
+class SharedLimiter(Protocol):
+    """The further methods of a limiter that several processes share. Each client of it opens and closes it once."""
+
+    async def open(self) -> None:
+        """Get ready for the running event loop, before the first call."""
+        ...
+
+    async def aclose(self) -> None:
+        """End what `open` began."""
+        ...
+
+    def exclusive(self, name: str) -> AbstractAsyncContextManager[None]:
+        """Keep every other task and process of the account out of the work called ``name``."""
         ...
