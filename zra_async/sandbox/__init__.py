@@ -11,6 +11,7 @@ from zra_async.sandbox.faults.faults import Fault, Faults
 from zra_async.sandbox.life import Change, Life
 from zra_async.sandbox.options import Options
 from zra_async.sandbox.server import Sandbox
+from zra_async.sandbox.snapshots import Snapshot
 from zra_async.sandbox.thread import SandboxThread
 
-__all__ = ["Change", "Clock", "Fault", "Faults", "Life", "Options", "Sandbox", "SandboxThread"]
+__all__ = ["Change", "Clock", "Fault", "Faults", "Life", "Options", "Sandbox", "SandboxThread", "Snapshot"]

@@ -26,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
     """The command line."""
     of = argparse.ArgumentParser(prog="python -m zra_async.sandbox", description="A Revenue Accelerator on loopback.")
     of.add_argument("--port", type=int, default=0, help="port of the API host; 0 picks a free one")
+    of.add_argument("--ports", type=int, metavar="FIRST", help="fixed ports: FIRST for the API and the next three")
     of.add_argument("--conversations", type=int, default=500, help="how many conversations the account holds")
     of.add_argument("--plan", choices=["free", "pro", "business"], default="business", help="whose rate limits apply")
     of.add_argument("--seed", type=int, default=7, help="the same seed gives the same account")
@@ -46,6 +47,7 @@ async def serve(arguments: argparse.Namespace) -> None:
     """Print the environment and serve until SIGINT or SIGTERM."""
     sandbox = Sandbox(
         port=arguments.port,
+        ports=None if arguments.ports is None else range(arguments.ports, arguments.ports + 4),
         conversations=arguments.conversations,
         plan=arguments.plan,
         seed=arguments.seed,

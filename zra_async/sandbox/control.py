@@ -1,11 +1,14 @@
 """The control endpoint: faults, clock, tokens and statistics of a sandbox in another process.
 
 ``GET /_sandbox/stats``, ``GET``, ``POST`` and ``DELETE /_sandbox/faults``, ``GET`` and ``POST /_sandbox/clock``
-(``{"advance": seconds}`` or ``{"freeze": true}``) and ``DELETE /_sandbox/tokens``, all on the API host.
+(``{"advance": seconds}`` or ``{"freeze": true}``), ``DELETE /_sandbox/tokens``, ``POST /_sandbox/reset``,
+``POST /_sandbox/snapshots/{name}`` to take a snapshot and ``POST /_sandbox/snapshots/{name}/restore`` to put it back,
+and ``POST /_sandbox/live`` (``{"steps": number}``) to let the account change, all on the API host.
 """
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
@@ -17,9 +20,12 @@ from zra_async.sandbox.service.answers import json_response
 if TYPE_CHECKING:
     from zra_async.sandbox.clock import Clock
     from zra_async.sandbox.faults.faults import Faults
+    from zra_async.sandbox.life import Life
     from zra_async.sandbox.service.stats import Stats
+    from zra_async.sandbox.snapshots import Snapshot
 
 PREFIX = "/_sandbox"
+MOST_STEPS = 1000  #: changes of one request
 
 
 class Controlled(Protocol):
@@ -31,6 +37,22 @@ class Controlled(Protocol):
 
     def revoke_tokens(self) -> None:
         """Kill every access token."""
+        ...
+
+    def reset(self) -> None:
+        """Give the account the state with which it opened."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """Copy the state of the account."""
+        ...
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Give the account the state of a snapshot."""
+        ...
+
+    def live(self, rate: float) -> Life:
+        """Let the account change, by itself or step by step."""
         ...
 
 
@@ -45,12 +67,18 @@ def control_routes(sandbox: Controlled) -> list[web.RouteDef]:
         web.get(f"{PREFIX}/clock", control.clock),
         web.post(f"{PREFIX}/clock", control.move_clock),
         web.delete(f"{PREFIX}/tokens", control.revoke_tokens),
+        web.post(f"{PREFIX}/reset", control.reset),
+        web.post(f"{PREFIX}/snapshots/{{name}}", control.take_snapshot),
+        web.post(f"{PREFIX}/snapshots/{{name}}/restore", control.restore_snapshot),
+        web.post(f"{PREFIX}/live", control.live),
     ]
 
 
 class _Control:
     def __init__(self, sandbox: Controlled) -> None:
         self._sandbox = sandbox
+        self._snapshots: dict[str, Snapshot] = {}
+        self._life: Life | None = None
 
     async def stats(self, _: web.Request) -> web.Response:
         """Give the counters of every label, operation and token."""
@@ -95,6 +123,33 @@ class _Control:
         """Kill every access token."""
         self._sandbox.revoke_tokens()
         return json_response(204, None)
+
+    async def reset(self, _: web.Request) -> web.Response:
+        """Give the account the state with which it opened."""
+        self._sandbox.reset()
+        return json_response(204, None)
+
+    async def take_snapshot(self, request: web.Request) -> web.Response:
+        """Keep the state of the account under a name; an older one of that name is replaced."""
+        self._snapshots[request.match_info["name"]] = self._sandbox.snapshot()
+        return json_response(201, {"snapshots": sorted(self._snapshots)})
+
+    async def restore_snapshot(self, request: web.Request) -> web.Response:
+        """Give the account the state that was kept under a name."""
+        snapshot = self._snapshots.get(request.match_info["name"])
+        if snapshot is None:
+            return json_response(404, {"code": 300, "message": "no snapshot has this name; take one first"})
+        self._sandbox.restore(snapshot)
+        return json_response(204, None)
+
+    async def live(self, request: web.Request) -> web.Response:
+        """Make some changes now, and tell them."""
+        match await _json(request):
+            case {"steps": int() as steps} if 0 < steps <= MOST_STEPS:
+                life = self._life = self._life or self._sandbox.live(0)
+                return json_response(200, {"changes": [asdict(life.step()) for _ in range(steps)]})
+            case _:
+                return _refuse(f'wanted {{"steps": number}}, from 1 to {MOST_STEPS}')
 
 
 async def _json(request: web.Request) -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self, Unpack
 
 from aiohttp import web
 
+from zra_async.sandbox import snapshots
 from zra_async.sandbox.clock import Clock
 from zra_async.sandbox.control import control_routes
 from zra_async.sandbox.faults.faults import Fault, Faults
@@ -31,14 +32,16 @@ from zra_async.sandbox.world.webhooks import Webhooks
 from zra_async.sandbox.world.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     from zra_async.client import ZRAClient
     from zra_async.config import ClientOptions
+    from zra_async.sandbox.snapshots import Snapshot
 
 ADDRESS = "127.0.0.1"
 BODY_LIMIT = 64 * 1024**2  #: bytes of a JSON body
 LINGER = 30.0  #: seconds in which a body is still read after its answer was sent, so that the sender sees the answer
+_HOSTS = 4
 SHUTDOWN = 0.25  #: seconds for which requests under way are waited for at the end
 
 
@@ -47,7 +50,8 @@ class Sandbox:
 
     The keyword arguments are those of `Options`; besides, ``clock`` replaces the wall clock, ``port`` fixes the port of
     the API host, ``control`` opens the control endpoint to other processes, ``webhook_url`` (loopback only) receives
-    signed events, and ``faults`` are armed from the start. The addresses are known once the block is entered.
+    signed events, and ``faults`` are armed from the start. ``ports`` fixes the ports of all four hosts, in the order
+    API, uploads, files, tokens. The addresses are known once the block is entered.
     """
 
     def __init__(
@@ -55,6 +59,7 @@ class Sandbox:
         *,
         clock: Clock | None = None,
         port: int = 0,
+        ports: Sequence[int] | None = None,
         control: bool = False,
         webhook_url: str | None = None,
         webhook_secret: str | None = None,
@@ -78,7 +83,9 @@ class Sandbox:
             injector=FaultInjector(self.clock),
         )
         self.stats: Stats = Stats(windows.stats, self._service.operations, self._tokens)
-        self._port = port
+        self._ports = (port, 0, 0, 0) if ports is None else tuple(ports)
+        if len(self._ports) != _HOSTS or (ports is not None and port not in (0, self._ports[0])):
+            raise ValueError("ports are those of the API, uploads, files and tokens: give four, and no other port")
         self._control = control
         self._runners: list[web.AppRunner] = []
         self._lives: list[Life] = []
@@ -192,6 +199,22 @@ class Sandbox:
             life.start()
         return life
 
+    def snapshot(self) -> Snapshot:
+        """Copy the account's conversations, deals, comments, teams and CRM records, for `restore`.
+
+        Uploaded files, tokens, faults, counters and the clock are not part of it.
+        """
+        return snapshots.take(self.account)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Give the account the state of ``snapshot`` again; the clock does not go back."""
+        snapshots.put_back(self.account, snapshot)
+
+    def reset(self) -> None:
+        """Give the account the state with which it opened, and disarm every fault; the clock does not go back."""
+        snapshots.begin_again(self.account)
+        self.faults.clear()
+
     async def close(self) -> None:
         """Stop serving, hang up on everybody and remove what was stored; safe to call twice."""
         await asyncio.gather(*(life.stop() for life in self._lives))
@@ -205,10 +228,13 @@ class Sandbox:
         service = self._service
         gateway, uploads, forwarder = Gateway(service, "api"), Gateway(service, "files"), Forwarder(service)
         control = control_routes(self) if self._control else []
-        api = await self._serve(gateway.handle, port=self._port, routes=control)
-        upload = await self._serve(uploads.handle, routes=downloads(service), on_prepare=service.injector.on_prepare)
-        public = await self._serve(forwarder.handle if self.options.redirect_status else uploads.handle)
-        token = await self._serve(TokenHost(service).handle)
+        api = await self._serve(gateway.handle, port=self._ports[0], routes=control)
+        upload = await self._serve(
+            uploads.handle, port=self._ports[1], routes=downloads(service), on_prepare=service.injector.on_prepare
+        )
+        public_handler = forwarder.handle if self.options.redirect_status else uploads.handle
+        public = await self._serve(public_handler, port=self._ports[2])
+        token = await self._serve(TokenHost(service).handle, port=self._ports[3])
         self.api_url, self.upload_url, self.file_url = f"{api}/v2", f"{upload}/v2", f"{public}/v2"
         self.token_url = f"{token}/oauth/token"
         self._tokens.api_url = api

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 @standalone("sandbox", on_interrupt=Exit.OK)
 @click.argument("program", nargs=-1, type=click.UNPROCESSED, metavar="[-- PROGRAM [ARGS]...]")
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the API host; 0 picks a free one.")
+@click.option(
+    "--ports", type=click.IntRange(1, 65532), metavar="FIRST", help="Fixed ports: FIRST for the API and the next three."
+)
 @click.option("--conversations", type=click.IntRange(0), default=500, show_default=True, help="How many it holds.")
 @click.option("--plan", type=click.Choice(["free", "pro", "business"]), default="business", show_default=True)
 @click.option("--seed", type=int, default=7, show_default=True, help="The same seed gives the same account.")
@@ -55,6 +58,8 @@ async def command(
 
     if program:
         find_program(program[0])
+    first = options.pop("ports")
+    options["ports"] = None if first is None else range(first, first + 4)
     options["limits"] = not options.pop("no_limits")
     try:
         sandbox = Sandbox(**options)

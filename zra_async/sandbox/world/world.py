@@ -25,12 +25,13 @@ class World:
     The generated base costs no memory; what calls add, change and delete is kept in small dictionaries on top of it.
     """
 
-    def __init__(self, options: Options, clock: Clock) -> None:
+    def __init__(self, options: Options, clock: Clock, *, opened: float | None = None) -> None:
         self.options = options
         self.clock = clock
+        self.opened: float = clock.time() if opened is None else opened  #: the time up to which its base reaches
         self.users: Sequence[User] = make_users(options.seed, user_count(options.conversations))
         self.catalogue: Catalogue = make_catalogue(options.seed)
-        self.population: Population = Population(options, clock.time(), self.users)
+        self.population: Population = Population(options, self.opened, self.users)
         self.pipeline: Pipeline = self.population.pipeline
         self.commentary: Commentary = Commentary(options.seed, self.users)
         self.meetings: dict[str, str] = {}  #: conversation ids by the UUID of meetings added for a user
