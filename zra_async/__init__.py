@@ -84,7 +84,9 @@ from zra_async.core.retry import (
 )
 from zra_async.core.tokenstore import (
     FileTokenStore,
+    GrantStore,
     MemoryTokenStore,
+    StoredGrant,
     TokenStore,
 )
 from zra_async.core.transport import (
@@ -195,6 +197,7 @@ __all__ = [
     "ExportIncomplete",
     "FieldsDropped",
     "FileTokenStore",
+    "GrantStore",
     "Host",
     "Hosts",
     "InUse",
@@ -245,6 +248,7 @@ __all__ = [
     "SourceError",
     "StagesNotRegistered",
     "StaticToken",
+    "StoredGrant",
     "StrayCancellation",
     "StreamedResponse",
     "TargetExists",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import Any, Literal, Protocol
 from urllib.parse import urlsplit
 
@@ -17,7 +18,8 @@ from zra_async.core.cancellation import CallersCode
 from zra_async.core.events import Observer, TokenFetched
 from zra_async.core.retry import passes
 from zra_async.core.secret import Secret, hidden, partial_repr
-from zra_async.core.tokenstore import MemoryTokenStore, TokenStore
+from zra_async.core.tokenanswer import TokenAnswer, is_credential, read_answer, refusal, stored
+from zra_async.core.tokenstore import GrantStore, MemoryTokenStore, TokenStore
 from zra_async.osfiles.threads import wait_until_done
 
 TOKEN_URL = "https://zoom.us/oauth/token"  # noqa: S105 (an address)
@@ -31,31 +33,6 @@ _FETCH_PAUSE = 1.0
 _LAST_CALL = 5.0
 #: the event loop alone would let a task be collected that nobody waits for
 _RENEWALS: set[asyncio.Task[Any]] = set()
-
-
-class TokenAnswer(msgspec.Struct, frozen=True):
-    """The answer of the token endpoint."""
-
-    access_token: str
-    expires_in: float | None = None
-    refresh_token: str | None = None
-    scope: str | None = None
-    api_url: str | None = None
-
-    @property
-    def lifetime(self) -> float:
-        """The lifetime in seconds."""
-        return 3600.0 if self.expires_in is None else self.expires_in
-
-    def __repr__(self) -> str:
-        return f"TokenAnswer(expires_in={self.expires_in}, scope={self.scope!r}, api_url={self.api_url!r})"
-
-
-class _Refusal(msgspec.Struct, frozen=True):
-    reason: str | None = None
-    error: str | None = None
-    error_description: str | None = None
-    message: str | None = None
 
 
 PostForm = Callable[[str, Mapping[str, str], str, float], Awaitable[tuple[int, bytes]]]
@@ -140,6 +117,7 @@ class _FetchedToken:
         self._grant: _Grant | None = None
         self._flight: asyncio.Task[_Grant] | None = None
         self._lifetime = 3600.0
+        self._refused = ""  # the header that the service has refused
         self._ahead_again_at = 0.0  # a renewal ahead of time that failed is not tried again at once
 
     def bind(self, context: AuthContext) -> None:
@@ -175,6 +153,7 @@ class _FetchedToken:
         """Drop the token that was refused, if it is still the one in use."""
         if self._grant is not None and self._grant.header == header:
             self._grant = None
+        self._refused = header
         return True
 
     def _start(self) -> asyncio.Task[_Grant]:
@@ -199,6 +178,16 @@ class _FetchedToken:
     async def _ask(self, context: AuthContext) -> TokenAnswer:
         return await self._request_token(context, self._form())
 
+    async def _shared_grant(self, store: TokenStore) -> TokenAnswer | None:
+        """Return the grant that another process has stored, unless it is due for renewal or was refused."""
+        found = await store.load_grant() if isinstance(store, GrantStore) else None
+        if found is None or _bearer(found.access_token) == self._refused:
+            return None
+        left = found.expires_at - time.time()
+        if not min(_AHEAD, 0.5 * found.lifetime) < left <= found.lifetime + 1:  # or a clock was set
+            return None
+        return TokenAnswer(found.access_token, left, found.refresh_token, found.scope, found.api_url)
+
     def _form(self) -> dict[str, str]:
         raise NotImplementedError
 
@@ -222,8 +211,8 @@ class _FetchedToken:
                 problem.__cause__ = trouble
                 continue
             if status == 200:
-                return _token_answer(body)
-            problem = _refusal(status, body, known)
+                return read_answer(body)
+            problem = refusal(status, body, known)
             if not passes(status):
                 break
         raise problem
@@ -236,14 +225,40 @@ class ServerToServer(_FetchedToken):
     """A server-to-server OAuth app: account id, client id and client secret from the app's page.
 
     ``token_url`` is the client's own unless it is given here. One token is cached and renewed five minutes ahead of
-    its expiry; any number of callers share one fetch.
+    its expiry; any number of callers share one fetch, and with a ``store`` any number of processes.
     """
 
-    def __init__(self, account_id: str, client_id: str, client_secret: str, *, token_url: str | None = None) -> None:
+    def __init__(
+        self,
+        account_id: str,
+        client_id: str,
+        client_secret: str,
+        *,
+        store: GrantStore | None = None,
+        token_url: str | None = None,
+    ) -> None:
         client_secret = hidden(client_secret)
         super().__init__(client_id, client_secret, token_url)
         self._account_id = _required(account_id, "account_id")
         self.account: str = f"account {self._account_id}"  #: the name that ledgers remember
+        self._store = store
+
+    async def _ask(self, context: AuthContext) -> TokenAnswer:
+        if self._store is None:
+            return await self._request_token(context, self._form())
+        async with contextlib.AsyncExitStack() as stack:
+            try:
+                await stack.enter_async_context(self._store.lock())
+                answer = await self._shared_grant(self._store)
+            except errors.TokenError as problem:
+                if not problem.passing:
+                    raise
+                return await self._request_token(context, self._form())  # a store that is away costs no call
+            if answer is None:
+                answer = await self._request_token(context, self._form())
+                with contextlib.suppress(errors.TokenError):
+                    await self._store.save_grant(stored(answer, ""))
+            return answer
 
     def _form(self) -> dict[str, str]:
         return {"grant_type": "account_credentials", "account_id": self._account_id}
@@ -332,6 +347,10 @@ class UserOAuth(_FetchedToken):
 
     async def _renew(self, context: AuthContext) -> TokenAnswer:
         current = hidden(self._unsaved or await self._store.load() or self._seed)
+        if self._sign_in is None and not self._unsaved:
+            shared = await self._shared_grant(self._store)
+            if shared is not None:
+                return shared
         self._phase = "asking"
         answer = await self._signed_in(context, otherwise=bool(current))
         if answer is None:
@@ -341,8 +360,11 @@ class UserOAuth(_FetchedToken):
         if answer.refresh_token:
             self._phase = "saving"
             self._unsaved = Secret(answer.refresh_token)
+        if isinstance(self._store, GrantStore):
+            await self._store.save_grant(stored(answer, answer.refresh_token or current))
+        elif self._unsaved:
             await self._store.save(self._unsaved)
-            self._unsaved = None
+        self._unsaved = None
         return answer
 
     async def _signed_in(self, context: AuthContext, *, otherwise: bool) -> TokenAnswer | None:
@@ -361,47 +383,10 @@ class UserOAuth(_FetchedToken):
         return answer
 
 
-def _token_answer(body: bytes) -> TokenAnswer:
-    try:
-        answer = msgspec.json.decode(body, type=TokenAnswer, strict=False)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise errors.TokenError("its answer is not the JSON of a token: check the token URL", status=200) from None
-    usable = _is_credential(answer.access_token) and _is_credential(answer.refresh_token or "")
-    if not answer.access_token or not usable or not answer.lifetime > 0:
-        raise errors.TokenError("its answer holds no token that could be used", status=200)
-    return answer
-
-
-def _is_credential(text: str) -> bool:
-    """Return True if this can be sent in a header and stored in a file as one line."""
-    return text.isascii() and text.isprintable()
-
-
-def _refusal(status: int, body: bytes, known: Iterable[str]) -> errors.TokenError:
-    try:
-        told = msgspec.json.decode(body[:8192], type=_Refusal, strict=False)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        told = _Refusal()
-    reason = told.reason or told.error_description or told.message or told.error or ""
-    for secret in known:
-        reason = reason.replace(secret, "***")  # what a careless endpoint repeats must not get into a log
-    reason = reason[:200]
-    passing = passes(status)
-    if passing:
-        advice = "the token endpoint has trouble: try again later"
-    elif status < 400 or status in {404, 405}:
-        advice = "check the token URL"
-    elif told.error == "invalid_grant":
-        advice = "the refresh token or the code of the sign-in is used up, expired or revoked: sign in again"
-    else:
-        advice = "check account id, client id and client secret, and that the app is activated"
-    return errors.TokenError(advice, status=status, reason=reason, passing=passing)
-
-
 def _required(value: str, name: str) -> str:
     if not isinstance(value, str) or not value.strip():  # pyright: ignore[reportUnnecessaryIsInstance]
         raise errors.ConfigurationError(f"{name} must not be empty")
-    if not _is_credential(value):
+    if not is_credential(value):
         raise errors.ConfigurationError(f"{name} holds characters that no credential has; was it cut or pasted badly?")
     return value.strip()
 

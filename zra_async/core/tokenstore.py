@@ -7,10 +7,12 @@ import contextlib
 import threading
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
+
+import msgspec
 
 from zra_async import errors
-from zra_async.core.secret import Secret
+from zra_async.core.secret import Secret, partial_repr
 from zra_async.core.tokenfile import NoToken, TokenFile, lock_token, read_token, write_token
 from zra_async.osfiles.paths import StrPath, as_path
 from zra_async.osfiles.threads import to_thread
@@ -35,6 +37,33 @@ class TokenStore(Protocol):
 
     async def save(self, token: Secret) -> None:
         """Keep ``token`` for good before returning."""
+        ...
+
+
+class StoredGrant(msgspec.Struct, frozen=True, kw_only=True):
+    """The last answer of a token endpoint, as a `GrantStore` keeps it: `expires_at` is in seconds since 1970."""
+
+    access_token: str
+    expires_at: float
+    lifetime: float
+    refresh_token: str = ""
+    scope: str | None = None
+    api_url: str | None = None
+
+    def __repr__(self) -> str:
+        return partial_repr(self, "expires_at", "lifetime", "scope", "api_url")
+
+
+@runtime_checkable
+class GrantStore(TokenStore, Protocol):
+    """A store that keeps the access token as well, so that processes share it and one renewal serves all of them."""
+
+    async def load_grant(self) -> StoredGrant | None:
+        """Return the latest grant, or None."""
+        ...
+
+    async def save_grant(self, grant: StoredGrant) -> None:
+        """Keep ``grant`` for good before returning; called under `lock`."""
         ...
 
 

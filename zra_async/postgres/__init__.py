@@ -5,8 +5,9 @@ from zra_async.core.events import Observer, log_event
 from zra_async.core.limits import Plan
 from zra_async.errors import ConfigurationError
 from zra_async.postgres.limiter import PostgresRateLimiter
+from zra_async.postgres.tokens import PostgresTokenStore
 
-__all__ = ["PostgresRateLimiter", "shared_limiter"]
+__all__ = ["PostgresRateLimiter", "PostgresTokenStore", "shared_limiter"]
 
 
 def shared_limiter(dsn: str, auth: Auth, plan: Plan, observer: Observer | None = None) -> PostgresRateLimiter:

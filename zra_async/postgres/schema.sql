@@ -382,3 +382,10 @@ end $$;
 
 create or replace function zra_leave(p_account text, p_process bigint) returns void language sql as
   $$ delete from zra_process where account = p_account and process = p_process $$;
+
+create or replace function zra_token_of(p_account text, p_owner text, out version bigint, out content bytea) language sql as
+  $$ select t.version, t.content from zra_token t where t.account = p_account and t.owner = p_owner $$;
+
+-- Prove that a token can be written, before the old one is spent.
+create or replace function zra_token_touched(p_account text, p_owner text) returns void language sql as
+  $$ update zra_token set version = version where account = p_account and owner = p_owner $$;
