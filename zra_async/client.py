@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from zra_async.bulk.export.destination import Destination
     from zra_async.bulk.export.plan import Sweep
     from zra_async.bulk.export.record_stream import RecordStream
+    from zra_async.bulk.export.unit_stream import UnitStream
     from zra_async.bulk.ingest.job import DailyBudget, Items
     from zra_async.bulk.ingest.report import IngestReport, ItemOutcome
     from zra_async.bulk.polling import Polling
@@ -238,6 +239,48 @@ class ZRAClient(OperationCaller):
             streams=streams,
             since=since,
             until=until,
+            concurrency=concurrency,
+            on_event=on_event,
+            observer=self._session.observe,
+        )
+
+    def export_units(
+        self,
+        ledger: StrPath,
+        *,
+        streams: str | Iterable[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        incremental: bool = True,
+        sweep: Sweep = "always",
+        adopt: bool = False,
+        concurrency: int | None = None,
+        on_event: Callable[[JobProgress], None] | None = None,
+    ) -> UnitStream:
+        """Read the units of the account that are new, changed or deleted, for a destination of your own.
+
+            async with zra.export_units("ledger.sqlite") as units:
+                async for unit in units:
+                    await store(unit.kind, unit.id, unit.rows)
+                    unit.acknowledge()
+
+        ``ledger`` is a SQLite file that remembers what was acknowledged: the same call gives the rest, and later what
+        has changed. The other arguments are those of `export`. A unit may come more than once; its rows replace the
+        older rows of the same streams. Check ``units.report.partial`` at the end.
+        """
+        self._session.check()
+        from zra_async.bulk.export.unit_stream import UnitStream
+
+        return UnitStream(
+            self,
+            self._session.spawn,
+            ledger,
+            streams=streams,
+            since=since,
+            until=until,
+            incremental=incremental,
+            sweep=sweep,
+            adopt=adopt,
             concurrency=concurrency,
             on_event=on_event,
             observer=self._session.observe,

@@ -80,7 +80,7 @@ def _other(ledger: Path) -> None:
 
 
 async def _new(ledger: Path) -> None:
-    from zra_async.bulk.export.folder.ledger import KIND, SCHEMA
+    from zra_async.bulk.export.folder.tables import KIND, SCHEMA
 
     await (await Database.open(ledger, kind=KIND, schema=SCHEMA, purpose="a test")).aclose()
 

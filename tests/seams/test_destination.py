@@ -69,6 +69,9 @@ class Memory:
                 self.lines[part.stream] += part.lines.splitlines()
         return outcomes
 
+    async def flush(self) -> None:
+        pass
+
     async def people(self, after: str, most: int) -> Sequence[str]:
         return sorted(user for user in self.users if user > after)[:most]
 

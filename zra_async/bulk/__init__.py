@@ -7,6 +7,7 @@ from zra_async.bulk.export.folder.place import Folder
 from zra_async.bulk.export.folder.present import read_stream
 from zra_async.bulk.export.record_stream import RecordStream
 from zra_async.bulk.export.streams import ALL_STREAMS, DEFAULT_STREAMS, STREAMS, StreamSpec, calls_per_unit, select
+from zra_async.bulk.export.unit_stream import Unit, UnitStream
 from zra_async.bulk.export.units import Listed, Outcome, Part, Waiting
 from zra_async.bulk.ingest.item import CloudRecording, ConversationFields, IngestItem
 from zra_async.bulk.ingest.manifest import Manifest, check_manifest
@@ -45,8 +46,10 @@ __all__ = [
     "RefusedStream",
     "RunSummary",
     "StreamSpec",
+    "Unit",
     "UnitCounts",
     "UnitKind",
+    "UnitStream",
     "UnprovenPeriod",
     "Waiting",
     "calls_per_unit",

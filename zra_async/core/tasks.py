@@ -110,3 +110,9 @@ async def shielded(work: Awaitable[T]) -> T:
     with anyio.CancelScope(shield=True):
         return await work
     raise AssertionError("unreachable: nothing cancels this scope")
+
+
+def is_cancelled() -> bool:
+    """Return True if the current task is being cancelled, so that nobody may be there to take its results."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -21,8 +21,8 @@ from zra_async import Label, LocalRateLimiter, errors
 from zra_async.api.conversations.content_models import Speaker, Utterance
 from zra_async.api.conversations.merge import merge_speakers
 from zra_async.bulk import STREAMS, UnitCounts, calls_per_unit, select
-from zra_async.bulk.export.folder.ledger import SCHEMA
 from zra_async.bulk.export.folder.segments import Segments
+from zra_async.bulk.export.folder.tables import SCHEMA
 from zra_async.bulk.export.groups import Groups
 from zra_async.bulk.export.plan import plan, workers
 from zra_async.bulk.export.progress import NAMES, Tally

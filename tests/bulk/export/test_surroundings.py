@@ -15,7 +15,8 @@ from tests.bulk.export.truth import lines
 from zra_async import RetryPolicy, errors
 from zra_async.bulk import ExportReport, read_stream, to_parquet
 from zra_async.bulk.database import Database
-from zra_async.bulk.export.folder.ledger import KIND, SCHEMA, SqliteLedger
+from zra_async.bulk.export.folder.ledger import SqliteLedger
+from zra_async.bulk.export.folder.tables import KIND, SCHEMA
 from zra_async.bulk.export.units import Listed, Outcome
 from zra_async.sandbox import Fault
 

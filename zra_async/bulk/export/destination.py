@@ -102,6 +102,10 @@ class ExportLedger(Protocol):
         """
         ...
 
+    async def flush(self) -> None:
+        """Bring to its place what commits have delayed: every unit of the run was committed, and `summary` follows."""
+        ...
+
     async def people(self, after: str, most: int) -> Sequence[str]:
         """Return the next ids of users that units have named, in ascending order, all greater than ``after``."""
         ...

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +23,6 @@ from zra_async.bulk.export.plan import Plan, Sweep, plan, stages, workers
 from zra_async.bulk.export.progress import Tally
 from zra_async.bulk.export.reader import harvest
 from zra_async.bulk.export.sources.conversations import make_place
-from zra_async.bulk.export.units import Outcome
 from zra_async.bulk.export.windows import Covered, Window, extended, to_list
 from zra_async.bulk.reports import attach
 from zra_async.core.events import Observer
@@ -99,6 +98,7 @@ class _Export:
         try:
             self._tally.begin(run.done, run.waiting)
             await self._read(run, window)
+            await ledger.flush()
             return await self._finish(run, window, covered)
         except (Exception, asyncio.CancelledError) as error:
             with contextlib.suppress(LedgerError):  # which may be the error itself
@@ -130,16 +130,13 @@ class _Export:
         folder = self._destination.folder
         recordings = folder / RECORDINGS if folder is not None and "recordings" in self._plan.streams else None
 
-        async def commit(outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
-            return await shielded(self._ledger.commit(outcomes))
-
         sources = stages(self._plan, self._measure.calls, self._ledger, window, recordings)
         await harvest(
             sources,
             self._plan.streams,
             self._ledger,
             run,
-            commit,
+            self._ledger.commit,
             self._tally,
             self._measure.calls.refusals,
             workers=self._workers,

@@ -15,7 +15,8 @@ import msgspec
 from zra_async.bulk.caller import BulkCaller
 from zra_async.bulk.database import Database
 from zra_async.bulk.events import OnEvent, both
-from zra_async.bulk.export.folder.ledger import KIND, SCHEMA, SqliteLedger
+from zra_async.bulk.export.folder.ledger import SqliteLedger
+from zra_async.bulk.export.folder.tables import KIND, SCHEMA
 from zra_async.bulk.export.measure import Measure
 from zra_async.bulk.export.plan import plan, stages, workers
 from zra_async.bulk.export.progress import Tally
@@ -25,7 +26,7 @@ from zra_async.bulk.export.units import Outcome
 from zra_async.bulk.export.windows import extended
 from zra_async.core.events import Observer
 from zra_async.core.place import Place
-from zra_async.core.tasks import shielded
+from zra_async.core.tasks import is_cancelled, shielded
 from zra_async.errors import ClientNotOpen, ExportIncomplete, InvalidArgument, LedgerError
 from zra_async.osfiles.temporary import TemporaryFolder
 from zra_async.osfiles.threads import to_thread, wait_until_done
@@ -181,7 +182,7 @@ class RecordStream:
             async def deliver(outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
                 noted = await ledger.commit(outcomes)  # first: what it drops must not be given out
                 for outcome in noted:
-                    if outcome.state == "done" and not _cancelled():
+                    if outcome.state == "done" and not is_cancelled():
                         await self._outcomes.put(outcome)
                 return noted
 
@@ -203,9 +204,3 @@ class RecordStream:
             self.report = await measure.report(
                 ledger, run, self._plan, folder=None, records=self._records, covered=covered
             )
-
-
-def _cancelled() -> bool:
-    """Whether this task is on its way out, so that nobody may be there to take anything."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0

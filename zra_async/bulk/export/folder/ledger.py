@@ -19,65 +19,9 @@ import msgspec
 from zra_async.bulk.database import Database
 from zra_async.bulk.export.destination import ExportRun, RunSummary
 from zra_async.bulk.export.units import Listed, Outcome, Part, Waiting
+from zra_async.core.tasks import shielded
 from zra_async.errors import LedgerError
 from zra_async.results.exports import ExportReport, Failure, RefusedStream, UnitCounts, UnitKind, UnprovenPeriod
-
-KIND = 0x5A524145  #: "ZRAE"
-SCHEMA = (
-    """
-    CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-    CREATE TABLE run (
-        number INTEGER PRIMARY KEY, parameters TEXT NOT NULL, begun TEXT NOT NULL, latest TEXT NOT NULL,
-        finished TEXT);
-    CREATE TABLE listing (run INTEGER, kind TEXT, PRIMARY KEY (run, kind)) WITHOUT ROWID;
-    CREATE TABLE unit (
-        kind TEXT, id TEXT, version TEXT NOT NULL, state TEXT NOT NULL, run INTEGER NOT NULL, seen INTEGER NOT NULL,
-        rows_run INTEGER, digest BLOB, reason TEXT NOT NULL, payload BLOB,
-        PRIMARY KEY (kind, id)) WITHOUT ROWID;
-    CREATE TABLE waiting (
-        seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, id TEXT NOT NULL, version TEXT NOT NULL,
-        payload BLOB NOT NULL, UNIQUE (kind, id));
-    CREATE TABLE person (id TEXT PRIMARY KEY) WITHOUT ROWID;
-    CREATE TABLE segment (
-        stream TEXT, number INTEGER, run INTEGER NOT NULL, file TEXT NOT NULL, bytes INTEGER NOT NULL,
-        records INTEGER NOT NULL, sha256 TEXT, PRIMARY KEY (stream, number)) WITHOUT ROWID
-    """,
-    # every stream of a unit has a state and a run of its own; a part that came from the first version has no digest
-    """
-    CREATE TABLE part (
-        kind TEXT, id TEXT, stream TEXT, state TEXT NOT NULL, rows_run INTEGER, records INTEGER, digest BLOB,
-        reason TEXT NOT NULL, PRIMARY KEY (kind, id, stream)) WITHOUT ROWID;
-    CREATE INDEX refused_part ON part (stream) WHERE state = 'refused';
-    WITH known (stream, kind) AS (VALUES
-        ('conversations', 'conversation'),
-        ('participants', 'conversation'),
-        ('transcripts', 'conversation'),
-        ('topics', 'conversation'),
-        ('next_steps', 'conversation'),
-        ('questions', 'conversation'),
-        ('indicator_mentions', 'conversation'),
-        ('chapters', 'conversation'),
-        ('deal_memos', 'conversation'),
-        ('playbooks', 'conversation'),
-        ('scorecards', 'conversation'),
-        ('scorecard_questions', 'conversation'),
-        ('comments', 'conversation'),
-        ('recordings', 'conversation'),
-        ('deals', 'deal'),
-        ('deal_activities', 'deal'),
-        ('teams', 'team'),
-        ('team_members', 'team'),
-        ('team_managers', 'team'),
-        ('playlists', 'user'),
-        ('indicators', 'indicator'),
-        ('scheduled_meetings', 'meeting'))
-    INSERT INTO part SELECT unit.kind, unit.id, known.stream, 'done', unit.rows_run, NULL, NULL, ''
-        FROM unit JOIN known ON known.kind = unit.kind JOIN setting ON setting.name = 'streams'
-        WHERE unit.rows_run IS NOT NULL AND instr(setting.value, '"' || known.stream || '"');
-    UPDATE unit SET digest = NULL;
-    ALTER TABLE waiting ADD COLUMN streams TEXT NOT NULL DEFAULT ''
-    """,
-)
 
 _SET = "INSERT INTO setting VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value"
 _WRITE_PART = (
@@ -176,7 +120,14 @@ class SqliteLedger:
 
         Drops an outcome whose unit was listed anew since it was taken: that unit waits to be read as it is listed now.
         """
-        return await self.database.run(lambda c: _commit(c, self.run, outcomes, writer))
+        return await shielded(self.database.run(lambda c: _commit(c, self.run, outcomes, writer)))
+
+    async def changes(self, outcomes: Sequence[Outcome]) -> Sequence[tuple[Outcome, Outcome | None]]:
+        """Return each outcome with what `write` would write of it: its changed parts, its deletion, or None."""
+        return await self.database.run(lambda c: [(outcome, _change(c, self.run, outcome)) for outcome in outcomes])
+
+    async def flush(self) -> None:
+        """Bring what is delayed to its place: nothing is."""
 
     async def people(self, after: str, most: int) -> list[str]:
         """The ids of users that units have named, in order."""
@@ -216,12 +167,13 @@ def _value(connection: sqlite3.Connection, statement: str, *values: object) -> s
 
 def _begin(connection: sqlite3.Connection, parameters: str, now: datetime, settings: Mapping[str, str]) -> ExportRun:
     connection.executemany(_SET, settings.items())
+    last: tuple[int, str, str, str | None] | None
     last = connection.execute("SELECT number, parameters, begun, finished FROM run ORDER BY number DESC").fetchone()
     resumed = last is not None and last[3] is None and last[1] == parameters
-    number: int = last[0] if resumed else last[0] + 1 if last else 1
-    if resumed:
-        begun = datetime.fromisoformat(last[2])
+    if last is not None and resumed:
+        number, begun = last[0], datetime.fromisoformat(last[2])
     else:
+        number = last[0] + 1 if last else 1
         begun = now.astimezone(UTC).replace(microsecond=0)
         connection.execute("INSERT INTO run VALUES (?, ?, ?, '', NULL)", (number, parameters, begun.isoformat()))
         # What another run has left waiting is listed again, since that run did not move the watermark. What failed may
@@ -381,6 +333,21 @@ def _done(connection: sqlite3.Connection, run: int, outcome: Outcome, writer: Wr
         "INSERT OR REPLACE INTO unit VALUES (?, ?, ?, 'done', ?, ?, ?, NULL, '', NULL)",
         (*key, unit.version, run, run, rows_run),
     )
+
+
+def _change(connection: sqlite3.Connection, run: int, outcome: Outcome) -> Outcome | None:
+    unit = outcome.unit
+    key = (unit.kind, unit.id)
+    if not connection.execute("SELECT 1 FROM waiting WHERE seq = ?", (unit.seq,)).fetchone():
+        return None  # the fence drops it
+    if outcome.state == "deleted":
+        known = _value(connection, "SELECT rows_run FROM unit WHERE kind = ? AND id = ?", *key)
+        return None if known is None else outcome
+    digests = dict(connection.execute("SELECT stream, digest FROM part WHERE kind = ? AND id = ?", key).fetchall())
+    changed = [
+        part for part in outcome.parts if part.state == "done" and digests.get(part.stream) != _digest(part, run)
+    ]
+    return replace(outcome, parts=changed) if outcome.state == "done" and changed else None
 
 
 def _kept(connection: sqlite3.Connection, unit: Waiting) -> None:

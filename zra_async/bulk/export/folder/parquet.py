@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from zra_async.bulk.database import Database
 from zra_async.bulk.export.folder.layout import LEDGER, check_folder
-from zra_async.bulk.export.folder.ledger import KIND, SCHEMA
 from zra_async.bulk.export.folder.present import all_current, current_lines, segment_files
+from zra_async.bulk.export.folder.tables import KIND, SCHEMA
 from zra_async.bulk.export.rows.schema import columns
 from zra_async.bulk.export.streams import STREAMS
 from zra_async.errors import ConfigurationError, LedgerError

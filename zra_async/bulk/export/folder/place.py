@@ -13,8 +13,9 @@ from zra_async.bulk.database import Database
 from zra_async.bulk.export.destination import ExportRun, RunSummary
 from zra_async.bulk.export.folder import manifest
 from zra_async.bulk.export.folder.layout import LEDGER, check_folder
-from zra_async.bulk.export.folder.ledger import KIND, SCHEMA, SqliteLedger
+from zra_async.bulk.export.folder.ledger import SqliteLedger
 from zra_async.bulk.export.folder.segments import SEGMENT_BYTES, Segments
+from zra_async.bulk.export.folder.tables import KIND, SCHEMA
 from zra_async.bulk.export.units import Outcome
 from zra_async.bulk.owner import Owner
 from zra_async.errors import LedgerError
@@ -90,11 +91,14 @@ class FolderLedger(SqliteLedger):
         records = await self.database.run(lambda c: manifest.records_of_run(c, self.run))
         return await self.summarise(records)
 
+    async def flush(self) -> None:
+        """Close the segments of the run for good."""
+        if self._segments is not None:
+            await self.database.run(self._segments.close)
+
     async def finish(self, report: ExportReport, covers_from: datetime | None, settings: Mapping[str, str]) -> None:
         """Write the manifest, then close the run: a crash between the two leaves a run that has nothing left to do."""
         now = datetime.now(UTC).replace(microsecond=0)
-        if self._segments is not None:
-            await self.database.run(self._segments.close)
         await self.database.run(lambda c: manifest.write(c, self._folder, report, covers_from, now))
         await super().finish(report, covers_from, settings)
 

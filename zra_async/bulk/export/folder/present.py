@@ -12,7 +12,7 @@ import msgspec
 
 from zra_async.bulk.database import ledger_path
 from zra_async.bulk.export.folder.layout import LEDGER, segment_path
-from zra_async.bulk.export.folder.ledger import KIND
+from zra_async.bulk.export.folder.tables import KIND
 from zra_async.bulk.export.rows.schema import RUN_COLUMN
 from zra_async.bulk.export.streams import STREAMS
 from zra_async.bulk.export.units import id_of
