@@ -18,7 +18,7 @@ from zra_async.bulk.ingest.job import IngestPlan
 from zra_async.core.callbacks import check_plain, guarded
 from zra_async.core.events import TokenRefused, guard_observer
 from zra_async.files.progress import Meter
-from zra_async.files.upload import Wanted
+from zra_async.files.upload import UploadArguments
 from zra_async.webhooks import WebhookReceiver
 
 
@@ -58,7 +58,7 @@ TAKERS: dict[str, Callable[[Any], object]] = {
     "on_event": lambda callback: both(None, callback),
     "on_outcome": lambda callback: IngestPlan(ledger="ledger", on_outcome=callback),
     "on_failed": lambda callback: Failures(None, callback),
-    "on_progress of an upload": lambda callback: Wanted(name="a.mp4", on_progress=callback),
+    "on_progress of an upload": lambda callback: UploadArguments(name="a.mp4", on_progress=callback),
     "on_progress of a download": lambda callback: Meter(None, 1, callback),
     "observer": lambda callback: ZRAClient(ServerToServer("a", "b", "c"), observer=callback),
     "clock of a receiver": lambda callback: WebhookReceiver("secret", clock=callback),
