@@ -43,7 +43,7 @@ class _Rig:
         hosts, auth = self.account.hosts, self.account.auth
         return Settings(
             hosts=(hosts.api, hosts.file, hosts.token),
-            credentials=(auth._account_id, auth._client_id, auth._client_secret),
+            credentials=(auth._account_id, auth._endpoint.client_id, auth._endpoint._client_secret),
             seconds=seconds,
             **{"bulk": 16, **options},
         )

@@ -225,7 +225,7 @@ def test_the_secret_may_come_from_a_file(tmp_path: Path, leaks: Leaks) -> None:
     without = {name: value for name, value in ENV.items() if name != "ZOOM_CLIENT_SECRET"}
     by_file, *_ = settings_from_env({**without, "ZOOM_CLIENT_SECRET_FILE": str(file)})
     by_value, *_ = settings_from_env({**ENV, "ZOOM_CLIENT_SECRET_FILE": str(tmp_path / "nowhere")})
-    assert by_file._basic == by_value._basic
+    assert by_file._endpoint._basic == by_value._endpoint._basic
 
 
 @pytest.mark.parametrize(

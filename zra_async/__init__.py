@@ -37,10 +37,21 @@ from zra_async.config import (
 )
 from zra_async.core.auth import (
     Auth,
+    AuthContext,
     AuthorizationCode,
+    CachedToken,
     ServerToServer,
     StaticToken,
+    Token,
+    TokenSource,
     UserOAuth,
+)
+from zra_async.core.auth.stores import (
+    FileTokenStore,
+    GrantStore,
+    MemoryTokenStore,
+    StoredGrant,
+    TokenStore,
 )
 from zra_async.core.events import (
     AttemptDone,
@@ -82,13 +93,7 @@ from zra_async.core.pages import (
 from zra_async.core.retry import (
     RetryPolicy,
 )
-from zra_async.core.tokenstore import (
-    FileTokenStore,
-    GrantStore,
-    MemoryTokenStore,
-    StoredGrant,
-    TokenStore,
-)
+from zra_async.core.secret import Secret
 from zra_async.core.transport import (
     Network,
     Pool,
@@ -179,9 +184,11 @@ __all__ = [
     "AttemptDone",
     "AttemptTimeout",
     "Auth",
+    "AuthContext",
     "AuthenticationFailed",
     "AuthorizationCode",
     "BadRequest",
+    "CachedToken",
     "CallDone",
     "CallError",
     "ClientConfig",
@@ -239,6 +246,7 @@ __all__ = [
     "Request",
     "RetryPolicy",
     "Retrying",
+    "Secret",
     "ServerError",
     "ServerToServer",
     "SharedLimiter",
@@ -252,9 +260,11 @@ __all__ = [
     "StrayCancellation",
     "StreamedResponse",
     "TargetExists",
+    "Token",
     "TokenError",
     "TokenFetched",
     "TokenRefused",
+    "TokenSource",
     "TokenStore",
     "Transfers",
     "Transport",

@@ -22,7 +22,7 @@ from zra_async.core.limits import Lane, LocalRateLimiter, Plan, Rate, RateLimite
 from zra_async.core.operation import Label
 from zra_async.core.retry import RetryPolicy
 from zra_async.core.secret import Secret
-from zra_async.core.transport import Network
+from zra_async.core.transport import Network, Transport
 from zra_async.errors import ConfigurationError, InvalidArgument
 
 
@@ -98,6 +98,7 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
     lane: "interactive" calls are served before "bulk" ones.
     transfers: how many parts and downloads run at once, and which files are uploaded in parts.
     use_account_host: send API calls to the region host that the token answer names.
+    transport: another way to send attempts, in place of aiohttp; ``network`` is not used then.
     account: the name by which ledgers know the account (by default the account id, or the app of a `UserOAuth`).
     """
 
@@ -111,6 +112,7 @@ class ClientConfig(msgspec.Struct, frozen=True, kw_only=True):
     deadline: float | None = None
     lane: Lane = Lane.INTERACTIVE
     network: Network = field(default_factory=Network)
+    transport: Transport | None = None
     transfers: Transfers = field(default_factory=Transfers)
     observer: Observer = log_event
     use_account_host: bool = False
@@ -165,6 +167,7 @@ class ClientOptions(TypedDict, total=False):
     deadline: float | None
     lane: Lane
     network: Network
+    transport: Transport | None
     transfers: Transfers
     observer: Observer
     use_account_host: bool

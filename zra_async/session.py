@@ -23,7 +23,7 @@ from zra_async.core.pipeline import CallOptions, Pipeline
 from zra_async.core.place import Place
 from zra_async.core.redirects import account_base
 from zra_async.core.timeouts import Timeout
-from zra_async.core.transport import AiohttpTransport, StreamedResponse
+from zra_async.core.transport import AiohttpTransport, StreamedResponse, Transport
 
 _PATIENCE = 10.0  #: seconds for the question what time it is
 
@@ -36,7 +36,7 @@ class Session:
         self._auth = auth
         self.account: str = config.account or account_of(auth)  #: the name by which ledgers know it, "" if unknown
         self._state: Literal["new", "open", "closed"] = "new"
-        self._transport = AiohttpTransport(config.network)
+        self._transport: Transport = config.transport or AiohttpTransport(config.network)
         self._place: Place | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._limits: RateLimiter | None = None

@@ -96,7 +96,7 @@ def test_wrong_credentials_are_a_matter_of_set_up(served: Invoke, monkeypatch: p
 def test_a_service_out_of_reach_is_an_error(served: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
     """No token host: that is the network's fault and not one of the credentials, and the line names the host."""
     monkeypatch.setenv("ZRA_TOKEN_URL", "http://127.0.0.1:9/oauth/token")
-    monkeypatch.setattr("zra_async.core.auth._FETCH_ATTEMPTS", 1)
+    monkeypatch.setattr("zra_async.core.auth.endpoint._FETCH_ATTEMPTS", 1)
     ended = served("check")
     assert ended.code == 1
     assert "WRONG network      127.0.0.1:9: port 9: the connection is refused or blocked" in ended.out

@@ -272,7 +272,7 @@ async def test_a_token_endpoint_in_trouble_is_asked_again(
     server: Server, zoom: Zoom, trouble: Behaviour, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A reset, a 500, a 429 and a cut answer are repeated after a while; when they go on, they are a `TokenError`."""
-    monkeypatch.setattr("zra_async.core.auth._FETCH_PAUSE", 0.0)
+    monkeypatch.setattr("zra_async.core.auth.endpoint._FETCH_PAUSE", 0.0)
     zoom.grants = [trouble, trouble]
     zoom.good = {zoom.name(3)}
     async with client(server) as zra:
@@ -287,7 +287,7 @@ async def test_a_token_endpoint_in_trouble_is_asked_again(
 
 async def test_nobody_listens_at_the_token_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     """A refused connection is a `TokenError` that names the host."""
-    monkeypatch.setattr("zra_async.core.auth._FETCH_PAUSE", 0.0)
+    monkeypatch.setattr("zra_async.core.auth.endpoint._FETCH_PAUSE", 0.0)
     async with Server() as server:
         pass
     async with client(server) as zra:

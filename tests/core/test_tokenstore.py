@@ -327,7 +327,7 @@ async def test_a_refused_token_leaves_the_file_as_it_was(server: Server, tmp_pat
 KILLED = """
 import os, sys
 from pathlib import Path
-from zra_async.core import tokenfile
+from zra_async.core.auth import token_file
 path = Path(sys.argv[1])
 
 def counted(call):
@@ -344,9 +344,9 @@ for name in ("write", "fsync", "replace", "ftruncate", "unlink"):
 for moment in range(40):
     left, new, before = moment, f"the-new-token-{moment}", path.read_text().strip()
     if (pid := os.fork()) == 0:
-        file = tokenfile.lock_token(path)
+        file = token_file.lock_token(path)
         file.prepare()
-        file.write(tokenfile.Secret(new))
+        file.write(token_file.Secret(new))
         file.close()
         os._exit(0)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

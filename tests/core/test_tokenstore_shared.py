@@ -54,7 +54,7 @@ async def test_the_lock_is_held_until_the_last_write_has_ended(
     server: Server, zoom: Zoom, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience: float
 ) -> None:
     """A client that closes while its token is written keeps others out until it is, and the token is not lost."""
-    monkeypatch.setattr("zra_async.core.auth._LAST_CALL", patience)
+    monkeypatch.setattr("zra_async.core.auth.user_oauth._LAST_CALL", patience)
     path = tmp_path / "token"
     path.write_text(SEED)
     slow = Slow(zoom, monkeypatch)

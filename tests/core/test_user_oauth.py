@@ -208,7 +208,7 @@ async def test_a_code_that_was_used_before(server: Server, zoom: Zoom) -> None:
 
 async def test_a_code_survives_trouble(server: Server, zoom: Zoom, monkeypatch: pytest.MonkeyPatch) -> None:
     """While the endpoint cannot be reached the code is not used up."""
-    monkeypatch.setattr("zra_async.core.auth._FETCH_PAUSE", 0.0)
+    monkeypatch.setattr("zra_async.core.auth.endpoint._FETCH_PAUSE", 0.0)
     zoom.trouble = [hang_up] * 3
     async with client_of(server, user(sign_in=CODE)) as zra:
         with pytest.raises(errors.TokenError, match="cannot be reached"):
@@ -236,7 +236,7 @@ async def test_closing_the_client_does_not_wait_for_ever(
     server: Server, zoom: Zoom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An endpoint that does not answer keeps a closing client only for a moment, and leaves no task."""
-    monkeypatch.setattr("zra_async.core.auth._LAST_CALL", 0.02)
+    monkeypatch.setattr("zra_async.core.auth.user_oauth._LAST_CALL", 0.02)
     zoom.gate.clear()
     before = asyncio.all_tasks()
     async with client_of(server, user(refresh_token=SEED)) as zra:

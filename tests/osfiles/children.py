@@ -31,7 +31,7 @@ NOBODY = 65534
 #: what is imported later may lie where that user cannot read
 _BECOME_NOBODY = f"""
 import asyncio, concurrent.futures.thread, encodings.idna, os, sqlite3, tempfile
-import zra_async.bulk.database, zra_async.core.tokenstore
+import zra_async.bulk.database, zra_async.core.auth.stores
 os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})
 """
 

@@ -29,7 +29,7 @@ from zra_async import (
     ZRAClient,
 )
 from zra_async.bulk.ingest.manifest import check_manifest
-from zra_async.core import auth as auth_module
+from zra_async.core.auth import endpoint as auth_module
 from zra_async.core.operation import Host, Label
 from zra_async.errors import AnswerTooLarge, ConfigurationError, TokenError, UploadInterrupted, ZRAError
 from zra_async.sandbox import Sandbox

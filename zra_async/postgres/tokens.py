@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from zra_async import errors
+from zra_async.core.auth.stores import StoredGrant
 from zra_async.core.secret import Secret, SecretBytes
-from zra_async.core.tokenstore import StoredGrant
 from zra_async.postgres.leases import lease
 from zra_async.postgres.link import DatabaseLink, DatabaseLost
 

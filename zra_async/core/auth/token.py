@@ -1,4 +1,4 @@
-"""What a token endpoint answers: a grant, or a refusal that says what to do."""
+"""The answers of a token endpoint: a token, or a refusal that says what to do."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from collections.abc import Iterable
 import msgspec
 
 from zra_async import errors
+from zra_async.core.auth.stores import StoredGrant
 from zra_async.core.retry import passes
-from zra_async.core.tokenstore import StoredGrant
 
 
-class TokenAnswer(msgspec.Struct, frozen=True):
-    """The answer of the token endpoint."""
+class Token(msgspec.Struct, frozen=True):
+    """An access token with its lifetime, as a token endpoint grants it.
+
+    `expires_in` is in seconds, by default an hour. `api_url` is the account's own API host. `refresh_token`
+    replaces the refresh token that was spent.
+    """
 
     access_token: str
     expires_in: float | None = None
@@ -27,7 +31,7 @@ class TokenAnswer(msgspec.Struct, frozen=True):
         return 3600.0 if self.expires_in is None else self.expires_in
 
     def __repr__(self) -> str:
-        return f"TokenAnswer(expires_in={self.expires_in}, scope={self.scope!r}, api_url={self.api_url!r})"
+        return f"Token(expires_in={self.expires_in}, scope={self.scope!r}, api_url={self.api_url!r})"
 
 
 class _Refusal(msgspec.Struct, frozen=True):
@@ -37,7 +41,7 @@ class _Refusal(msgspec.Struct, frozen=True):
     message: str | None = None
 
 
-def stored(answer: TokenAnswer, refresh_token: str) -> StoredGrant:
+def stored(answer: Token, refresh_token: str) -> StoredGrant:
     """Return what a store keeps of an answer."""
     return StoredGrant(
         access_token=answer.access_token,
@@ -49,10 +53,10 @@ def stored(answer: TokenAnswer, refresh_token: str) -> StoredGrant:
     )
 
 
-def read_answer(body: bytes) -> TokenAnswer:
+def read_answer(body: bytes) -> Token:
     """Read the grant in an answer. Raises `TokenError`."""
     try:
-        answer = msgspec.json.decode(body, type=TokenAnswer, strict=False)
+        answer = msgspec.json.decode(body, type=Token, strict=False)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         raise errors.TokenError("its answer is not the JSON of a token: check the token URL", status=200) from None
     usable = is_credential(answer.access_token) and is_credential(answer.refresh_token or "")

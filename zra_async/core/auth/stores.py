@@ -12,8 +12,8 @@ from typing import Protocol, TypeVar, runtime_checkable
 import msgspec
 
 from zra_async import errors
+from zra_async.core.auth.token_file import NoToken, TokenFile, lock_token, read_token, write_token
 from zra_async.core.secret import Secret, partial_repr
-from zra_async.core.tokenfile import NoToken, TokenFile, lock_token, read_token, write_token
 from zra_async.osfiles.paths import StrPath, as_path
 from zra_async.osfiles.threads import to_thread
 
