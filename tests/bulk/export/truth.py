@@ -376,6 +376,7 @@ def check_manifest(folder: Path, counts: Mapping[str, int]) -> None:
             assert hashlib.sha256(content).hexdigest() == segment["sha256"]
             first = json.loads(content[: content.index(b"\n")])
             assert list(first) == list(about["columns"])
+            assert set(about["unit_key"]) <= set(first)
     assert named == {path.name for path in folder.glob("*-*.jsonl")}
 
 

@@ -21,7 +21,7 @@ from zra_async.bulk.export.folder.place import Folder
 from zra_async.bulk.export.measure import Measure
 from zra_async.bulk.export.plan import Plan, Sweep, plan, stages, workers
 from zra_async.bulk.export.progress import Tally
-from zra_async.bulk.export.reader import harvest
+from zra_async.bulk.export.reader import read_units
 from zra_async.bulk.export.sources.conversations import make_place
 from zra_async.bulk.export.windows import Covered, Window, extended, to_list
 from zra_async.bulk.reports import attach
@@ -131,7 +131,7 @@ class _Export:
         recordings = folder / RECORDINGS if folder is not None and "recordings" in self._plan.streams else None
 
         sources = stages(self._plan, self._measure.calls, self._ledger, window, recordings)
-        await harvest(
+        await read_units(
             sources,
             self._plan.streams,
             self._ledger,

@@ -32,15 +32,15 @@ _encode_lines = msgspec.json.Encoder().encode_lines
 
 
 #: commits outcomes, and returns those that were not dropped
-Deliver = Callable[[Sequence[Outcome]], Awaitable[Sequence[Outcome]]]
+Commit = Callable[[Sequence[Outcome]], Awaitable[Sequence[Outcome]]]
 
 
-async def harvest(
+async def read_units(
     stages: Iterable[Sequence[Source]],
     streams: Sequence[str],
     ledger: ExportLedger,
     run: ExportRun,
-    deliver: Deliver,
+    commit: Commit,
     tally: Tally,
     refusals: Refusals,
     *,
@@ -52,10 +52,10 @@ async def harvest(
     At most ``held`` units wait to be handed over.
     """
     for sources in stages:
-        await Harvest(sources, streams, ledger, run, deliver, tally, refusals, workers=workers, held=held).run()
+        await UnitReader(sources, streams, ledger, run, commit, tally, refusals, workers=workers, held=held).run()
 
 
-class Harvest:
+class UnitReader:
     """Lists and reads the units of several sources, until all of them are committed."""
 
     def __init__(
@@ -64,7 +64,7 @@ class Harvest:
         streams: Sequence[str],
         ledger: ExportLedger,
         run: ExportRun,
-        deliver: Deliver,
+        commit: Commit,
         tally: Tally,
         refusals: Refusals,
         *,
@@ -75,7 +75,7 @@ class Harvest:
         self._streams = streams
         self._ledger = ledger
         self._run = run
-        self._deliver = deliver
+        self._commit_outcomes = commit
         self._tally = tally
         self._refusals = refusals
         self._workers = workers
@@ -216,5 +216,5 @@ class Harvest:
         return Outcome(unit, "failed", reason=str(problem))
 
     async def _commit(self, outcomes: Sequence[Outcome]) -> None:
-        self._tally.finished(await self._deliver(outcomes))
+        self._tally.finished(await self._commit_outcomes(outcomes))
         self._committed.set()

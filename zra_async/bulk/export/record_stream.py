@@ -20,7 +20,7 @@ from zra_async.bulk.export.folder.tables import KIND, SCHEMA
 from zra_async.bulk.export.measure import Measure
 from zra_async.bulk.export.plan import plan, stages, workers
 from zra_async.bulk.export.progress import Tally
-from zra_async.bulk.export.reader import harvest
+from zra_async.bulk.export.reader import read_units
 from zra_async.bulk.export.rows.schema import RUN_COLUMN
 from zra_async.bulk.export.units import Outcome
 from zra_async.bulk.export.windows import extended
@@ -179,7 +179,7 @@ class RecordStream:
             ledger = SqliteLedger(database)
             run = await ledger.begin(self._plan.parameters, await self._zra.service_time(), {})
 
-            async def deliver(outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
+            async def commit(outcomes: Sequence[Outcome]) -> Sequence[Outcome]:
                 noted = await ledger.commit(outcomes)  # first: what it drops must not be given out
                 for outcome in noted:
                     if outcome.state == "done" and not is_cancelled():
@@ -187,12 +187,12 @@ class RecordStream:
                 return noted
 
             sources = stages(self._plan, measure.calls, ledger, self._plan.asked, None)
-            await harvest(
+            await read_units(
                 sources,
                 self._plan.streams,
                 ledger,
                 run,
-                deliver,
+                commit,
                 self._tally,
                 measure.calls.refusals,
                 workers=self._workers,

@@ -14,6 +14,7 @@ import msgspec
 from zra_async.bulk.export.folder.layout import FAILED, MANIFEST, UNITS
 from zra_async.bulk.export.folder.ledger import failures
 from zra_async.bulk.export.rows.schema import columns
+from zra_async.bulk.export.streams import STREAMS
 from zra_async.bulk.seal import identity
 from zra_async.osfiles.replace import replace_file
 from zra_async.results.exports import ExportReport
@@ -69,8 +70,11 @@ def _stream(connection: sqlite3.Connection, stream: str) -> dict[str, Any]:
         {"file": file, "run": run, "records": records, "bytes": size, "sha256": digest}
         for file, run, records, size, digest in rows
     ]
+    spec = STREAMS.get(stream)  # none for the stream of the units
     return {
         "records": sum(segment["records"] for segment in segments),
+        "unit": None if spec is None else spec.unit,
+        "unit_key": ("kind", "id") if spec is None else spec.key,
         "columns": columns(stream),
         "segments": segments,
     }
