@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "session": {"core", "config", "errors"},
     "caller": {"session", "api", "core", "config", "errors"},
     "client": {"bulk", "files", "postgres", *CLIENT},
+    "accounts": {"client", "core", "errors"},
     "files": {"files", *BELOW_FILES},
     "bulk": {"bulk", "files", *BELOW_FILES},
     "cli": {"cli", "bulk", "files", "postgres", "sandbox", *CLIENT},

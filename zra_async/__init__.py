@@ -153,11 +153,13 @@ from zra_async.errors import (
 )
 
 if TYPE_CHECKING:
+    from zra_async.accounts import Accounts
     from zra_async.api.registry import OPERATIONS
     from zra_async.webhooks import WebhookEvent, WebhookReceiver
 else:
     #: a client does without these, and imports faster
     _WHEN_ASKED_FOR = {
+        "Accounts": "zra_async.accounts",
         "OPERATIONS": "zra_async.api.registry",
         "WebhookEvent": "zra_async.webhooks",
         "WebhookReceiver": "zra_async.webhooks",
@@ -179,6 +181,7 @@ __all__ = [
     "GOVERNMENT",
     "OPERATIONS",
     "APIError",
+    "Accounts",
     "AmbiguousWrite",
     "AnswerTooLarge",
     "AttemptDone",
