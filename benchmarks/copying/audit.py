@@ -26,7 +26,7 @@ _EXAMPLES = 3
 
 @dataclass(slots=True)
 class Verdict:
-    """The outcome of one comparison, by stream. `stale` counts the rows of units that the account no longer has."""
+    """The outcome of one comparison, by stream. `stale` counts rows that the account no longer has."""
 
     compared: Counter[str] = field(default_factory=Counter[str])
     lost: Counter[str] = field(default_factory=Counter[str])
@@ -46,7 +46,10 @@ class Verdict:
             rows = found.get(unit, ())
             self.compared[stream] += len(records)
             self.lost[stream] += max(0, len(records) - len(rows))
-            self.doubled[stream] += max(0, len(rows) - len(records))
+            surplus = max(0, len(rows) - len(records))
+            doubled = min(surplus, len(rows) - len({_content(row) for row in rows}))
+            self.doubled[stream] += doubled
+            self.stale[stream] += surplus - doubled
             if len(rows) != len(records):
                 self._show(stream, unit, f"{len(rows)} rows for {len(records)} records")
             for record, row in zip(records, rows, strict=False):
@@ -102,6 +105,11 @@ def _said(speakers: Iterable[Mapping[str, Any]]) -> Records:
 
 def _comment(comment: Any) -> dict[str, Any]:
     return {"comment_id": comment.comment_id, "id": comment.comment_id, "comment": comment.text}
+
+
+def _content(row: Mapping[str, Any]) -> str:
+    """Write a row without its place and its run, which differ where a row is there twice."""
+    return repr({name: value for name, value in row.items() if name not in ("index", "_run")})
 
 
 def _simple(value: Any) -> Any:

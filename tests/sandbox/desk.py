@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -37,9 +38,13 @@ class Files:
 
     def __init__(self) -> None:
         self.bound: dict[str, str] = {}
+        self.transcript: Path | None = None
 
     def find(self, file_id: str) -> Any:
         return SimpleNamespace(file_id=file_id, name="call.mp4") if file_id == "file-1" else None
+
+    def transcript_of(self, file_id: str) -> Path | None:
+        return self.transcript if file_id else None
 
     def bind(self, conversation_id: str, file_id: str) -> None:
         self.bound[conversation_id] = file_id

@@ -28,6 +28,15 @@ class Participant(NamedTuple):
     side: str  #: "rep" or "customer"
 
 
+class Spoken(NamedTuple):
+    """One sentence of an uploaded transcript; times are seconds from its begin."""
+
+    speaker: int  #: the number of the speaker, in the order in which they speak up
+    start: float
+    end: float
+    text: str
+
+
 class Conversation(NamedTuple):
     """The facts of one conversation; everything else about it is derived from them when asked for."""
 
@@ -47,6 +56,7 @@ class Conversation(NamedTuple):
     trait: int  #: 0, or the number of its awkward trait
     file_id: str = ""
     cast: tuple[Participant, ...] = ()  #: the participants its creator named
+    spoken: tuple[Spoken, ...] = ()  #: what its uploaded transcript says; empty: generated speech
     visible_at: float = 0.0  #: when it can be seen at all; 0: from the start
 
     @property

@@ -49,17 +49,26 @@ class Transcript:
         )
         self.speakers: list[Participant] = self.people[:-1] if self.silent else self.people
         marks = _marks(conversation)
-        self.count: int = max(len(marks) + 1, conversation.duration // SECONDS_PER_UTTERANCE)
+        self.count: int = len(conversation.spoken) or max(
+            len(marks) + 1, conversation.duration // SECONDS_PER_UTTERANCE
+        )
         self.marks: Mapping[int, Mark] = {n * self.count // len(marks): mark for n, mark in enumerate(marks)}
 
     def utterance(self, position: int) -> Utterance:
         """Give what is said at a position: times rise, no two utterances overlap."""
+        if self.conversation.spoken:
+            return self._uploaded(position)
         conversation, draw = self.conversation, mix(self.conversation.key + position)
         speaker = self._speaker(position, draw)
         begin = position * conversation.duration // self.count
         end = (position + 1) * conversation.duration // self.count
         start = conversation.start + begin
         return Utterance(position, speaker, start, start + max(1, end - begin - draw % 3), self._text(position, draw))
+
+    def _uploaded(self, position: int) -> Utterance:
+        said, begin = self.conversation.spoken[position], self.conversation.start
+        speaker = self.people[said.speaker % len(self.people)]
+        return Utterance(position, speaker, begin + int(said.start), begin + int(said.end), said.text)
 
     def page(self, position: int, size: int) -> list[dict[str, Any]]:
         """Give the speakers of ``size`` utterances from ``position`` on, in the order in which they speak up."""

@@ -2,10 +2,12 @@
 
 A new conversation is in processing for `Options.processing_seconds`; then its analysis can be read, and it has the
 time at which processing ended as its ``iq_processed_time``. Where both a file and an address are sent, the file counts.
+The transcript that was uploaded for a file comes back in ``interactions`` if bytes are kept (`Options.store_parts`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import quote
@@ -19,8 +21,10 @@ from zra_async.sandbox.generated.population import order_key
 from zra_async.sandbox.generated.times import read_time
 from zra_async.sandbox.operations.params import read_body
 from zra_async.sandbox.operations.route import Answer, Call, route
+from zra_async.sandbox.world.spoken import read_spoken
 
 if TYPE_CHECKING:
+    from zra_async.sandbox.generated.conversation import Spoken
     from zra_async.sandbox.generated.people import User
     from zra_async.sandbox.world.account import Account
     from zra_async.sandbox.world.world import World
@@ -79,6 +83,7 @@ async def add_conversation(call: Call) -> Answer:
         deal=deal,
         file_id=body.file_id,
         cast=_cast(call.account.world, body),
+        spoken=await _spoken(call, body.file_id),
     )
     if deal >= 0:
         conversation = conversation._replace(company=call.account.world.pipeline.company_of(deal))
@@ -163,6 +168,12 @@ def _check_source(call: Call, body: NewConversation) -> None:
             raise ApiError(404, 1005, f"File id does not exist: {body.file_id}")
     elif not re.match(r"https?://[^/\s]+", body.download_url):
         raise _refuse()
+
+
+async def _spoken(call: Call, file_id: str) -> tuple[Spoken, ...]:
+    """Read the transcript that was uploaded for a file, if its bytes were kept."""
+    path = call.account.files.transcript_of(file_id)
+    return () if path is None else await asyncio.to_thread(read_spoken, path)
 
 
 def _host(call: Call, body: NewConversation) -> User:

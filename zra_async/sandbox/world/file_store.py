@@ -215,6 +215,12 @@ class Files:
         """Let this file be the recording of a conversation; it is downloaded as it came in where it was kept."""
         self._recordings[conversation_id] = file_id
 
+    def transcript_of(self, file_id: str) -> Path | None:
+        """Give the place of the transcript that was uploaded for a file, if its bytes were kept."""
+        main = self._files.get(file_id)
+        attached = [self._files[other] for other in main.attachments] if main else []
+        return next((stored.path for stored in reversed(attached) if stored.kind == "transcript"), None)
+
     def content(self, conversation_id: str) -> Content:
         """Give the recording of a conversation exactly as a download does."""
         stored = self._files.get(self._recordings.get(conversation_id, ""))
