@@ -29,6 +29,7 @@ COMMANDS = {
     "list": CommandEntry("listing", "Print the items of a list, such as conversations."),
     "get": CommandEntry("getting", "Print single things, by their ids."),
     "export": CommandEntry("export", "Export the account into a folder, or bring that folder up to date."),
+    "cat": CommandEntry("cat", "Print the present records of an exported stream, as JSON lines or CSV."),
     "upload": CommandEntry("upload", "Upload a recording, and make a conversation of it."),
     "download": CommandEntry("download", "Download the recordings of conversations."),
     "ingest": CommandEntry("ingest", "Turn recordings into conversations by the thousand, from a manifest."),
