@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -48,26 +49,6 @@ MAY_IMPORT = {
 ALSO = {"sandbox/server.py": {"client", "config", "ZRAClient", "Hosts", "ServerToServer"}}  # `Sandbox.client`
 #: the modules that put the others together
 ROOTS = {PACKAGE / "client.py", PACKAGE / "testing.py"}
-STILL_DOUBLED = {
-    "Address",
-    "Carrier",
-    "Conversations",
-    "Deals",
-    "Entry",
-    "Failure",
-    "Finding",
-    "Listed",
-    "Outcome",
-    "Output",
-    "Part",
-    "Place",
-    "Row",
-    "Run",
-    "Source",
-    "Teams",
-    "Window",
-}
-STILL_CROWDED = {"core"}
 #: what extras bring, and what only a part of the package needs
 EXTRAS = {
     "click",
@@ -82,6 +63,7 @@ EXTRAS = {
     "anyio",
     "aiohttp.web",
 }
+QUESTION = re.compile(r"(What|Whether|How|Where|When|Which|Who)\b")
 Named = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -130,13 +112,13 @@ def test_a_name_means_one_thing() -> None:
             for node in ast.parse(path.read_text("utf-8")).body:
                 if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                     places.setdefault(node.name, set()).add(path.relative_to(PACKAGE).as_posix())
-    assert {name for name, where in places.items() if len(where) > 1} <= STILL_DOUBLED
+    assert {name for name, where in places.items() if len(where) > 1} == set()
 
 
 def test_no_folder_is_crowded() -> None:
     """No folder has more than about twenty modules side by side."""
     crowd = Counter(path.parent.relative_to(PACKAGE).as_posix() for path in MODULES)
-    assert {folder for folder, modules in crowd.items() if modules > 21} <= STILL_CROWDED
+    assert {folder for folder, modules in crowd.items() if modules > 21} == set()
 
 
 @pytest.mark.parametrize("path", WRITTEN, ids=lambda path: str(path.relative_to(ROOT)))
@@ -170,6 +152,16 @@ def test_what_is_public_says_what_it_does(path: Path) -> None:
     silent = [node.name for node in public(tree) if not ast.get_docstring(node)]
     assert ast.get_docstring(tree)
     assert not silent
+
+
+@pytest.mark.parametrize("path", MODULES, ids=IDS)
+def test_no_docstring_begins_with_a_question(path: Path) -> None:
+    """A docstring says what to expect in its first word: a verb or a noun, and no question word."""
+    asked: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, (ast.Module, Named)) and QUESTION.match(text := ast.get_docstring(node) or ""):
+            asked.append(text.splitlines()[0])
+    assert not asked
 
 
 def loaded_by(code: str) -> set[str]:

@@ -8,7 +8,7 @@ from zra_async.bulk.export.folder.present import read_stream
 from zra_async.bulk.export.record_stream import RecordStream
 from zra_async.bulk.export.streams import ALL_STREAMS, DEFAULT_STREAMS, STREAMS, StreamSpec, calls_per_unit, select
 from zra_async.bulk.export.unit_stream import Unit, UnitStream
-from zra_async.bulk.export.units import Listed, Outcome, Part, Waiting
+from zra_async.bulk.export.units import Listed, Outcome, StreamPart, Waiting
 from zra_async.bulk.ingest.item import CloudRecording, ConversationFields, IngestItem
 from zra_async.bulk.ingest.manifest import Manifest, check_manifest
 from zra_async.bulk.ingest.report import IngestReport, ItemOutcome
@@ -40,11 +40,11 @@ __all__ = [
     "Listed",
     "Manifest",
     "Outcome",
-    "Part",
     "Polling",
     "RecordStream",
     "RefusedStream",
     "RunSummary",
+    "StreamPart",
     "StreamSpec",
     "Unit",
     "UnitCounts",

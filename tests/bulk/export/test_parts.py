@@ -28,7 +28,7 @@ from zra_async.bulk.export.plan import plan, workers
 from zra_async.bulk.export.progress import NAMES, Tally
 from zra_async.bulk.export.rows.conversations import transcript_rows
 from zra_async.bulk.export.rows.schema import columns
-from zra_async.bulk.export.units import Outcome, Part, Waiting
+from zra_async.bulk.export.units import Outcome, StreamPart, Waiting
 from zra_async.bulk.export.windows import OVERLAP, Covered, Window, extended, to_list
 from zra_async.core.events import JobProgress
 
@@ -95,7 +95,7 @@ def unit(number: int) -> Waiting:
 
 def outcome(number: int, lines: bytes = b"") -> Outcome:
     """What became of it."""
-    return Outcome(unit(number), "done", [Part("comments", lines, lines.count(b"\n"))])
+    return Outcome(unit(number), "done", [StreamPart("comments", lines, lines.count(b"\n"))])
 
 
 def test_groups_gather_and_lose_nothing() -> None:

@@ -1,4 +1,4 @@
-"""What a run has cost, and the report that tells it."""
+"""The cost of a run, and its report."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an export is asked for, checked, and the sources that follow from it."""
+"""The plan of an export: its arguments, checked, and the sources that follow from them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from zra_async.api.arguments import build_period
 from zra_async.api.indicators import Indicators
 from zra_async.api.meetings import Meetings
 from zra_async.bulk.export.destination import ExportLedger
-from zra_async.bulk.export.sources.account import Calls, Deals, Simple, Source, Teams, Users
-from zra_async.bulk.export.sources.conversations import Conversations
+from zra_async.bulk.export.sources.account import Calls, DealUnits, Simple, Source, TeamUnits, Users
+from zra_async.bulk.export.sources.conversations import ConversationUnits
 from zra_async.bulk.export.streams import STREAMS, StreamSpec, select
 from zra_async.bulk.export.windows import Window
 from zra_async.core.limits import LimitState
@@ -52,7 +52,7 @@ class Plan:
 
     @property
     def parameters(self) -> str:
-        """What must be the same for a run to be gone on with."""
+        """The arguments that must be the same for a run to be resumed."""
         return msgspec.json.encode(
             {
                 "streams": self.streams,
@@ -87,7 +87,7 @@ def _interval(sweep: Sweep) -> timedelta | None:
 
 
 def workers(concurrency: int | None, limits: Mapping[Label, LimitState]) -> int:
-    """How many units to read at once: enough to have a second's worth of calls under way."""
+    """Return the number of units to read at once: enough to keep a second's worth of calls in progress."""
     if concurrency is not None:
         if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidArgument(f"concurrency must be a whole number of at least 1, not {concurrency!r}")
@@ -104,15 +104,17 @@ def stages(
     units = {spec.unit for spec in plan.specs}
     first: list[Source] = []
     if "team" in units or _PEOPLE in streams:
-        first.append(Teams(calls, streams))
+        first.append(TeamUnits(calls, streams))
     if "indicator" in units:
         first.append(_simple(calls, "indicators"))
     if "meeting" in units:
         first.append(_simple(calls, "scheduled_meetings"))
     if "deal" in units:
-        first.append(Deals(calls, streams, unchanged_too=not plan.incremental))
+        first.append(DealUnits(calls, streams, unchanged_too=not plan.incremental))
     if "conversation" in units:
-        first.append(Conversations(calls, streams, window, unchanged_too=not plan.incremental, recordings=recordings))
+        first.append(
+            ConversationUnits(calls, streams, window, unchanged_too=not plan.incremental, recordings=recordings)
+        )
     return [first, [Users(calls, ledger)]] if _PEOPLE in streams else [first]
 
 

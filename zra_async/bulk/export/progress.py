@@ -1,4 +1,4 @@
-"""How far an export is, told after every commit."""
+"""The progress of an export, reported after every commit."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Tally:
 
     @property
     def left(self) -> int:
-        """How many units are known and not finished."""
+        """The number of units that are known and not finished."""
         return sum(self._left.values())
 
     def found(self, kind: UnitKind, units: int) -> None:

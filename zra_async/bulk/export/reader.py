@@ -15,7 +15,7 @@ from zra_async.bulk.export.progress import Tally
 from zra_async.bulk.export.refusals import REFUSED, Refusals
 from zra_async.bulk.export.sources.account import Gone, NotReady, Reading, Source
 from zra_async.bulk.export.streams import STREAMS
-from zra_async.bulk.export.units import Listed, Outcome, Part, Waiting
+from zra_async.bulk.export.units import Listed, Outcome, StreamPart, Waiting
 from zra_async.core.tasks import Tasks, shielded
 from zra_async.results.exports import UnitKind
 
@@ -196,15 +196,15 @@ class UnitReader:
         return outcome
 
     def _done(self, unit: Waiting, reading: Reading) -> Outcome:
-        parts: list[Part] = []
+        parts: list[StreamPart] = []
         for stream in self._streams_of(unit.kind):
             if unit.streams and stream not in unit.streams:
                 continue
             if stream in reading.refused:
-                parts.append(Part(stream, b"", 0, "refused", reading.refused[stream]))
+                parts.append(StreamPart(stream, b"", 0, "refused", reading.refused[stream]))
             else:
                 rows = reading.rows.get(stream, ())
-                parts.append(Part(stream, _encode_lines(rows), len(rows)))
+                parts.append(StreamPart(stream, _encode_lines(rows), len(rows)))
         return Outcome(unit, "done", parts, reading.people)
 
     def _failed(self, unit: Waiting, problem: errors.ZRAError) -> Outcome:

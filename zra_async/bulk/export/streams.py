@@ -42,7 +42,7 @@ class StreamSpec:
 
     @property
     def cost(self) -> str:
-        """What the stream costs, in words; a call shared with other streams is made once."""
+        """The cost of the stream in words; a call shared with other streams is made once."""
         pages = " and ".join(f"1 {o.label.value} per page of {o.title}" for o in self.lists)
         each = "".join(f", 1 {o.label.value} per {self.unit} ({o.title})" for o in self.reads)
         return pages + each
@@ -205,7 +205,7 @@ def select(streams: str | Iterable[str] | None) -> tuple[StreamSpec, ...]:
 
 
 def calls_per_unit(specs: Iterable[StreamSpec]) -> Mapping[UnitKind, Mapping[Label, int]]:
-    """How many calls of each label one unit costs at least, when these streams are read together."""
+    """Return the minimum number of calls of each label for one unit, when these streams are read together."""
     reads: dict[UnitKind, dict[str, Label]] = {}
     for spec in specs:
         reads.setdefault(spec.unit, {}).update({operation.name: operation.label for operation in spec.reads})

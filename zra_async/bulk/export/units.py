@@ -41,7 +41,7 @@ class Waiting(NamedTuple):
     streams: frozenset[str] = frozenset()
 
 
-class Part(NamedTuple):
+class StreamPart(NamedTuple):
     """The records of a unit in one stream, each a line of JSON, or the `reason` why the stream was refused."""
 
     stream: str
@@ -53,11 +53,11 @@ class Part(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a unit; `people` are the ids of users that it names."""
+    """The result of a unit; `people` are the ids of users that it names."""
 
     unit: Waiting
     state: UnitState
-    parts: Sequence[Part] = ()
+    parts: Sequence[StreamPart] = ()
     people: Sequence[str] = ()
     reason: str = ""
 

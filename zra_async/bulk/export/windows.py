@@ -1,4 +1,4 @@
-"""Which period of processing time a run has to list, given what earlier runs have covered: pure functions."""
+"""The period of processing time that a run has to list, given the periods of earlier runs: pure functions."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Window:
 
     @property
     def unbounded(self) -> bool:
-        """Whether it holds everything."""
+        """True if it has no bounds."""
         return self.since is None and self.until is None
 
 
@@ -43,7 +43,7 @@ def to_list(covered: Covered | None, asked: Window, *, incremental: bool) -> Win
 
 
 def extended(covered: Covered | None, listed: Window, begun: datetime, latest: datetime | None) -> Covered | None:
-    """What the folder covers after ``listed`` was exported by a run that began at ``begun``.
+    """Return the period that the folder covers after a run that began at ``begun`` has exported ``listed``.
 
     Both are times of the service. ``latest`` is the last processing time in the list, and nothing later counts as
     covered.
@@ -62,5 +62,5 @@ def extended(covered: Covered | None, listed: Window, begun: datetime, latest: d
 
 
 def _reaches(since: datetime | None, other: datetime | None) -> bool:
-    """Whether a period that begins at ``since`` begins no later than ``other``."""
+    """Return True if a period that begins at ``since`` begins no later than ``other``."""
     return since is None or (other is not None and since <= other)

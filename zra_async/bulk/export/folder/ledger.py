@@ -18,7 +18,7 @@ import msgspec
 
 from zra_async.bulk.database import Database
 from zra_async.bulk.export.destination import ExportRun, RunSummary
-from zra_async.bulk.export.units import Listed, Outcome, Part, Waiting
+from zra_async.bulk.export.units import Listed, Outcome, StreamPart, Waiting
 from zra_async.core.tasks import shielded
 from zra_async.errors import LedgerError
 from zra_async.results.exports import ExportReport, Failure, RefusedStream, UnitCounts, UnitKind, UnprovenPeriod
@@ -313,7 +313,7 @@ def _done(connection: sqlite3.Connection, run: int, outcome: Outcome, writer: Wr
     key = (unit.kind, unit.id)
     rows_run: int | str | None = _value(connection, "SELECT rows_run FROM unit WHERE kind = ? AND id = ?", *key)
     known = dict(connection.execute("SELECT stream, digest FROM part WHERE kind = ? AND id = ?", key).fetchall())
-    changed: list[Part] = []
+    changed: list[StreamPart] = []
     for part in outcome.parts:
         if part.state == "refused":
             connection.execute(_REFUSE_PART, (*key, part.stream, part.reason))
@@ -366,7 +366,7 @@ def _deleted(connection: sqlite3.Connection, run: int, outcome: Outcome, writer:
     if had_rows and writer is not None:
         statement = "SELECT stream FROM part WHERE kind = ? AND id = ? AND rows_run IS NOT NULL"
         streams = [row[0] for row in connection.execute(statement, key)]
-        writer.write(connection, replace(outcome, parts=[Part(stream, b"", 0) for stream in streams]))
+        writer.write(connection, replace(outcome, parts=[StreamPart(stream, b"", 0) for stream in streams]))
     connection.execute("DELETE FROM part WHERE kind = ? AND id = ?", key)
     _note(connection, run, unit._replace(version="", payload=b""), outcome.state)
     connection.execute("UPDATE unit SET rows_run = NULL WHERE kind = ? AND id = ?", key)
@@ -382,7 +382,7 @@ def _note(connection: sqlite3.Connection, run: int, unit: Waiting, state: str, *
     )
 
 
-def _digest(part: Part, run: int) -> bytes:
+def _digest(part: StreamPart, run: int) -> bytes:
     """Return a digest of the lines of a part that is the same for every run."""
     # a quotation mark inside a text is escaped, so this is the last column and nothing else
     lines = part.lines.replace(b',"_run":%d}\n' % run, b"}\n")

@@ -55,7 +55,7 @@ def write(
 
 
 def records_of_run(connection: sqlite3.Connection, run: int) -> Mapping[str, int]:
-    """How many lines a run has written, by stream."""
+    """Return the number of lines that a run has written, by stream."""
     rows: Iterable[tuple[str, int]] = connection.execute(
         "SELECT stream, sum(records) FROM segment WHERE run = ? GROUP BY stream", (run,)
     )

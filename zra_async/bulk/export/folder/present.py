@@ -1,4 +1,4 @@
-"""What a folder holds at present: the lines of its segments, without those that were replaced or whose unit is gone."""
+"""The present content of a folder: the lines of its segments without those that were replaced or whose unit is gone."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ class Segment:
 
     @property
     def dirty(self) -> bool:
-        """Whether there is something to write."""
+        """True if there is something to write."""
         return bool(self._pending)
 
     def sync(self) -> None:

@@ -1,4 +1,4 @@
-"""What one line of each stream about deals, teams, playlists and settings looks like: pure functions."""
+"""The rows of the streams about deals, teams, playlists and settings: pure functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one line of each stream about conversations looks like, and how answers become such lines: pure functions.
+"""The rows of the streams about conversations, made of answers by pure functions.
 
 Every line of a stream has the same columns; what the service does not tell is null. Texts are left as they came.
 """

@@ -1,4 +1,4 @@
-"""Where the units of an export come from: how they are listed, and how one of them is read."""
+"""The sources of the units of an export: each lists its units and reads one of them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class NotReady(Exception):
 
 
 def means_gone(problem: errors.NotFound) -> bool:
-    """Whether a 404 says that the thing does not exist; code 0 says that the path does not, which tells nothing."""
+    """Return True for a 404 that says that the thing does not exist; code 0 is about the path alone."""
     return problem.code != 0
 
 
@@ -252,7 +252,7 @@ class Simple:
         return Listed(id_of(msgspec.to_builtins(item), self._key), version_of(payload), payload)
 
 
-class Deals:
+class DealUnits:
     """The deals."""
 
     kind: UnitKind = "deal"
@@ -316,7 +316,7 @@ class _ListedTeam(msgspec.Struct, frozen=True):
     parent_team_id: str | None
 
 
-class Teams:
+class TeamUnits:
     """The teams. Whether their people have changed is not in the list, so they are read in every run."""
 
     kind: UnitKind = "team"

@@ -36,7 +36,7 @@ T = TypeVar("T")
 Found = dict[str, Sequence[msgspec.Struct]]
 
 
-class Conversations:
+class ConversationUnits:
     """The conversations of a period. ``recordings`` is the folder for the files, where they are wanted."""
 
     kind: UnitKind = "conversation"
