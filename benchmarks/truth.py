@@ -66,7 +66,7 @@ def main(options: Options) -> Report:
     course = asyncio.run(_course(QUICK if options.quick else FULL))
     verdicts = [verdict for verdict, _ in course.verdicts]
     tables = {"streams": [_stream_row(stream, verdicts) for stream in UNITS], "course": [_course_row(course)]}
-    return Report("truth", tables, _targets(course), [*_NOTES, *(e for v in verdicts for e in v.examples)])
+    return Report("truth", tables, _targets(course), [*_NOTES, *verdicts[-1].examples])
 
 
 async def _course(scale: Scale) -> Course:
@@ -209,5 +209,6 @@ def _targets(course: Course) -> list[Target]:
 _NOTES = (
     "Texts, numbers, ids and times of each row are compared; lists in a row are not. A moment is silent if the copy "
     "differs from the account and the last report calls it complete. Changes of "
-    "comments, scorecards and activities appear in no list; they are found again only by a refresh or a webhook.",
+    "comments, scorecards and activities appear in no list; they are found again only by a refresh or a webhook. "
+    "Examples of wrong rows, if there are any, are those of the last moment.",
 )
