@@ -65,7 +65,7 @@ def test_the_source_archive_holds_its_tests(archives: Path) -> None:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"README.md", "CHANGELOG.md", "pyproject.toml", "PKG-INFO", "zra_async/py.typed"} <= names
     assert {"tests/conftest.py", "tests/consumer.py", "benchmarks/__main__.py"} <= names
-    assert not [name for name in names if "cache" in name or name.endswith(".pyc")]
+    assert not [name for name in names if "__pycache__" in name or "_cache/" in name or name.endswith(".pyc")]
 
 
 def test_the_installed_wheel_works(wheel: Path, tmp_path: Path) -> None:

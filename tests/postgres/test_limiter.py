@@ -135,3 +135,19 @@ def anyio_fail_after(seconds: float):  # type: ignore[no-untyped-def]
     import anyio
 
     return anyio.fail_after(seconds)
+
+
+def test_a_limiter_serves_one_event_loop_after_another(dsn: str, account: str) -> None:
+    """It can be opened again in a new event loop, and refuses one that it does not serve."""
+    limiter = PostgresRateLimiter(dsn, account=account, overrides={Label.LIGHT: Rate(50, PERIOD)})
+    sent: list[float] = []
+
+    async def use() -> None:
+        async with limiter:
+            await asyncio.gather(*(call(limiter, lane, sent) for lane in Lane))
+            with pytest.raises(errors.ConfigurationError, match="another event loop"):
+                await asyncio.to_thread(asyncio.run, call(limiter, Lane.BULK, []))
+
+    asyncio.run(use())
+    asyncio.run(use())
+    assert len(sent) == 4

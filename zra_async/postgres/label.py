@@ -121,7 +121,7 @@ class SharedLabel:
             queue.clear()
 
     async def close(self) -> None:
-        """Stop the pump."""
+        """Stop the pump, and forget what belongs to this event loop."""
         pump, self._pump = self._pump, None
         for timer in (self._flush, self._review_timer):
             if timer is not None:
@@ -129,6 +129,12 @@ class SharedLabel:
         if pump is not None:
             pump.cancel()
             await asyncio.wait([pump])
+        self._flush = self._review_timer = None
+        self._moves.clear()
+        self._open.clear()
+        self._sent.clear()
+        self._wake = asyncio.Event()
+        self.thaw()
 
     # ------------------------------------------------------------------ the pump
 

@@ -74,6 +74,7 @@ class PostgresRateLimiter:
         self._labels = {label: self._label(label, rate, together) for label, rate in self._rates.items()}
         self._alone = Alone(plan, self._rates, clock)
         self._users = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._opening: asyncio.Lock | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
         self._restoring: asyncio.Task[None] | None = None
@@ -108,14 +109,16 @@ class PostgresRateLimiter:
                 except BaseException:
                     self._link.close()
                     raise
+                self._loop = asyncio.get_running_loop()
                 self._beating = asyncio.create_task(self._beat_on())
             self._users += 1
 
     async def aclose(self) -> None:
         """End the connection when the last client that shares this limiter closes."""
-        self._users -= 1
-        if self._users > 0:
+        self._users = max(0, self._users - 1)
+        if self._users:
             return
+        self._opening = None  # the next client may open it in another event loop
         if self._link.is_open:
             with contextlib.suppress(DatabaseLost):
                 await self._link.call("zra_leave", self.account, self._process)
@@ -161,6 +164,10 @@ class PostgresRateLimiter:
             raise errors.ClientNotOpen("this rate limiter is not open: use it in a client, or inside `async with`")
         label = self._labels[operation.label]
         loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            raise errors.ConfigurationError(
+                "this rate limiter serves another event loop: make one for each, with the same account"
+            )
         asked = loop.time()
         while True:
             if self._alone.is_used:

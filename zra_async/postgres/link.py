@@ -66,6 +66,7 @@ class DatabaseLink:
             ) from None
         self.close()
         self._samples.clear()
+        self._turn = asyncio.Lock()
         connection: Any = None
         try:
             connection = await psycopg.AsyncConnection.connect(

@@ -131,7 +131,10 @@ begin
   b := zra_locked(p_account, p_label);
   now_ := zra_now(); urgent := '{}'; bulk := '{}'; again := now_; closed := 0; probe := false;
   for i in 1..cardinality(p_from) loop
-    if array_position(b.log, p_from[i]) is not null then b.log[array_position(b.log, p_from[i])] := p_to[i]; end if;
+    -- the slot that an unused one has replaced in the log was a period earlier at least, and may still count
+    if array_position(b.log, p_from[i]) is not null then
+      b.log[array_position(b.log, p_from[i])] := case when p_to[i] = 0 then p_from[i] - b.period - b.margin else p_to[i] end;
+    end if;
     unsent := unsent + (p_to[i] = 0)::int;
   end loop;
   if cardinality(p_from) > 0 then select array_agg(x order by x) into b.log from unnest(b.log) x; end if;
@@ -294,21 +297,6 @@ begin
   if p_remaining is not null then d.ceiling := d.used + p_remaining - p_flying; d.ceiling_ends := p_ends; end if;
   if p_closed is not null then d.closed_until := greatest(d.closed_until, p_closed); end if;
   perform zra_stored_day(d);
-end $$;
-
-create or replace function zra_give_back(p_account text, p_label text, p_budget text, p_from float8[], p_to float8[]) returns void language plpgsql as $$
-declare b zra_limit; d zra_limit_day; unsent int := 0;
-begin
-  b := zra_locked(p_account, p_label);
-  for i in 1..cardinality(p_from) loop
-    if array_position(b.log, p_from[i]) is not null then b.log[array_position(b.log, p_from[i])] := p_to[i]; end if;
-    unsent := unsent + (p_to[i] = 0)::int;
-  end loop;
-  select array_agg(x order by x) into b.log from unnest(b.log) x;
-  perform zra_stored(b);
-  if p_budget is not null and unsent > 0 then
-    d := zra_locked_day(p_account, p_budget, zra_now()); d.used := greatest(0, d.used - unsent); perform zra_stored_day(d);
-  end if;
 end $$;
 
 -- Register the limits that a process has been configured with.
