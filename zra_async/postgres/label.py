@@ -62,7 +62,9 @@ class SharedLabel:
         self, link: DatabaseLink, key: tuple[str, Label, str | None, int], rate: Rate, lost: Callable[[str], None]
     ) -> None:
         self._link = link
-        self._account, self.label, self.budget, self._process = key
+        self._account, self._process = key[0], key[3]
+        self.label: Label = key[1]
+        self.budget: str | None = key[2]
         self.rate: Rate = rate
         self._lost = lost
         self.limit: int = rate.count  #: the rate that the database permits now

@@ -322,7 +322,7 @@ class TeamUnits:
     kind: UnitKind = "team"
     unchanged_too = True
     complete = True
-    unproven = ()
+    unproven: Sequence[UnprovenPeriod] = ()
 
     def __init__(self, calls: Calls, streams: Collection[str]) -> None:
         self._calls = calls
@@ -382,7 +382,7 @@ class Users:
     kind: UnitKind = "user"
     unchanged_too = True
     complete = False
-    unproven = ()
+    unproven: Sequence[UnprovenPeriod] = ()
 
     def __init__(self, calls: Calls, ledger: ExportLedger) -> None:
         self._calls = calls
