@@ -16,6 +16,7 @@ from tests.osfiles.children import needs_mounts, python
 from zra_async import errors
 from zra_async.bulk.crm import ledger as crm_ledger
 from zra_async.bulk.database import Database
+from zra_async.bulk.export.folder.tables import KIND, SCHEMA
 from zra_async.bulk.ingest import ledger as ingest_ledger
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links and mounts of Unix")
@@ -64,7 +65,7 @@ async def test_an_export_under_two_names(tmp_path: Path) -> None:
     async with account(3) as (_, zra):
         await zra.export(tmp_path / "link", streams="conversations")
         database = await Database.open(
-            tmp_path / "export" / "ledger.sqlite", kind=0x5A524145, schema=("",), purpose="a test"
+            tmp_path / "export" / "ledger.sqlite", kind=KIND, schema=SCHEMA, purpose="a test"
         )
         async with database:
             with pytest.raises(errors.InUse):

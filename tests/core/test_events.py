@@ -75,6 +75,7 @@ def test_a_warning_is_for_what_the_user_must_act_on() -> None:
         "core/callbacks.py": "the program's callback failed",
         "files/uploader.py": "a transcript or metadata file is not as the service documents it",
         "core/dropped.py": "a field of an answer is lost: what is stored of it is not whole",
+        "accounts.py": "a client of the program failed to close",
         "sandbox/service/dispatch.py": "a mistake in the sandbox itself",
     }
     package = Path(zra_async.__file__).parent

@@ -82,11 +82,13 @@ def _all_private(folder: Path) -> None:
 
 
 async def test_the_ledger_of_an_export_is_private(tmp_path: Path) -> None:
-    """The exported data themselves follow the umask, as everything that a user makes."""
+    """So is all that it holds: transcripts are nobody else's business."""
     async with Sandbox(conversations=2, seed=3) as sandbox, sandbox.client() as zra:
         await zra.export(tmp_path / "export", streams="conversations")
     assert mode(tmp_path / "export" / "ledger.sqlite") == 0o600
-    assert mode(tmp_path / "export" / "manifest.json") == 0o666
+    assert mode(tmp_path / "export" / "manifest.json") == 0o600
+    assert mode(tmp_path / "export" / "conversations-00001.jsonl") == 0o600
+    assert mode(tmp_path / "export") == 0o700
 
 
 async def test_locks_are_not_followed_elsewhere(tmp_path: Path) -> None:

@@ -22,9 +22,10 @@ from tests.security.profile import quick
 from zra_async import FileTokenStore, UserOAuth, errors
 from zra_async.bulk.crm import ledger as crm_ledger
 from zra_async.bulk.database import Database
-from zra_async.bulk.export.folder import ledger
+from zra_async.bulk.export.folder.ledger import SqliteLedger
 from zra_async.bulk.export.folder.present import read_stream
 from zra_async.bulk.export.folder.segments import Segments
+from zra_async.bulk.export.folder.tables import KIND, SCHEMA
 from zra_async.bulk.ingest import ledger as ingest_ledger
 from zra_async.bulk.ingest.manifest import COLUMNS, check_manifest
 from zra_async.bulk.tables.record_files import read_rows, reader_of
@@ -185,9 +186,9 @@ async def test_a_stored_token_that_is_none_is_refused(content: bytes, tmp_path: 
 
 def export_ledger(path: Path) -> Any:
     async def scene() -> None:
-        async with await Database.open(path, kind=ledger.KIND, schema=ledger.SCHEMA, purpose="the test") as database:
-            book = ledger.Ledger(database)
-            await book.begin("{}", datetime.now(UTC))
+        async with await Database.open(path, kind=KIND, schema=SCHEMA, purpose="the test") as database:
+            book = SqliteLedger(database)
+            await book.begin("{}", datetime.now(UTC), {})
             await database.run(Segments(path.parent, book.run).recover)
             await book.counts()
             await book.failures(10)

@@ -115,7 +115,7 @@ class UnitStream:
     async def __anext__(self) -> Unit:
         """Return the next unit. Raises errors that would make every later call fail, such as `AuthenticationFailed`."""
         if self._handover.closed:
-            raise ClientNotOpen("this stream of units was closed: begin another one with zra.export_units")
+            raise ClientNotOpen("this stream of units was closed: begin another one")
         if self._task is None:
             self._task = self._spawn(self._begin())
             self._task.add_done_callback(lambda _: self._handover.end())
