@@ -17,7 +17,7 @@ from tests.virtual import run
 from zra_async import errors
 from zra_async.api.conversations.models import ConversationPage
 from zra_async.bulk import read_stream
-from zra_async.bulk.export.sources.periods import FLOOR, PeriodWalk
+from zra_async.bulk.export.sources.periods import AHEAD, FLOOR, HORIZON, PeriodWalk
 from zra_async.core.pages import Page
 from zra_async.sandbox.records.meetings import schedule
 
@@ -116,18 +116,37 @@ def listed(walk: PeriodWalk) -> list[tuple[datetime, datetime]]:
 def test_windows_leave_nothing_out(longest: timedelta, forward: bool, refuse: bool, since: datetime) -> None:
     """However much the service covers at once, the whole period is listed and proven, in few calls."""
     service = Service(longest, forward=forward, refuse=refuse)
-    walk = PeriodWalk("conversation", service.listing, since, NOW + DAY, NOW)
+    walk = PeriodWalk("conversation", service.listing, (since, NOW + DAY), NOW)
     assert not gaps(listed(walk), since, NOW)
     assert not walk.unproven
     whole = NOW + DAY - since
     assert service.calls <= 10 + (whole / DAY if refuse else 2 * whole / longest)
 
 
+@pytest.mark.parametrize("clip", [NOW, NOW + 30 * DAY, NOW - timedelta(hours=1)])
+@pytest.mark.parametrize("beyond", [True, False])
+def test_a_list_that_ends_early_is_not_called_complete(clip: datetime, beyond: bool) -> None:
+    """A list of what is to come has to prove that it shows it, in few calls; one of the past only what is past."""
+    calls: list[tuple[datetime, datetime]] = []
+
+    async def listing(since: datetime, until: datetime) -> AsyncGenerator[Page[Any]]:
+        calls.append((since, until))
+        first, last = min(since, clip), min(until, clip)
+        yield Page([(first, last)], "", ConversationPage(from_=first, to=last))
+
+    end = NOW + (HORIZON if beyond else AHEAD)
+    walk = PeriodWalk("meeting", listing, (FLOOR, end), NOW, beyond=beyond)
+    assert not gaps(listed(walk), FLOOR, min(clip, end))
+    missing = [(period.since, period.until) for period in walk.unproven]
+    assert missing == ([(clip, end)] if beyond or clip < NOW else [])
+    assert len(calls) <= 2
+
+
 def test_a_service_that_refuses_every_period_is_an_error() -> None:
     """After the shortest window has been refused, too, the refusal is raised."""
     service = Service(timedelta(minutes=1), refuse=True)
     with pytest.raises(errors.BadRequest):
-        listed(PeriodWalk("conversation", service.listing, FLOOR, NOW + DAY, NOW))
+        listed(PeriodWalk("conversation", service.listing, (FLOOR, NOW + DAY), NOW))
     assert service.calls < 30
 
 
@@ -141,7 +160,7 @@ def test_a_service_that_refuses_the_future_is_asked_for_the_past() -> None:
             async for page in super().listing(since, until):
                 yield page
 
-    walk = PeriodWalk("deal", Past(timedelta(days=99999)).listing, FLOOR, NOW + 5 * DAY, NOW)
+    walk = PeriodWalk("deal", Past(timedelta(days=99999)).listing, (FLOOR, NOW + 5 * DAY), NOW, beyond=True)
     assert not gaps(listed(walk), FLOOR, NOW)
     assert [(period.since, period.until) for period in walk.unproven] == [(NOW, NOW + 5 * DAY)]
 
@@ -153,6 +172,6 @@ def test_an_echo_that_makes_no_sense_proves_nothing(echo: tuple[datetime, dateti
     async def listing(since: datetime, until: datetime) -> AsyncGenerator[Page[Any]]:
         yield Page([], "", ConversationPage(from_=echo[0], to=echo[1]))
 
-    walk = PeriodWalk("conversation", listing, NOW - 30 * DAY, NOW, NOW)
+    walk = PeriodWalk("conversation", listing, (NOW - 30 * DAY, NOW), NOW)
     assert listed(walk) == []
     assert walk.unproven

@@ -24,7 +24,7 @@ from zra_async.bulk.caller import BulkCaller
 from zra_async.bulk.export.destination import ExportLedger
 from zra_async.bulk.export.refusals import REFUSED, Refusals
 from zra_async.bulk.export.rows import account as account_rows
-from zra_async.bulk.export.sources.periods import FLOOR, HORIZON, PeriodWalk
+from zra_async.bulk.export.sources.periods import AHEAD, FLOOR, HORIZON, PeriodWalk
 from zra_async.bulk.export.streams import STREAMS
 from zra_async.bulk.export.units import Listed, Waiting, id_of
 from zra_async.core.limits import Lane
@@ -137,7 +137,7 @@ class Calls:
         def listing(first: datetime, last: datetime) -> AsyncGenerator[Page[Any]]:
             return self.pages(operation, begin(first, last))
 
-        return PeriodWalk(kind, listing, since, until, now)
+        return PeriodWalk(kind, listing, (since, until), now, beyond=ahead > AHEAD)
 
     async def part(
         self,

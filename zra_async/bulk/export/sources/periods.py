@@ -24,30 +24,42 @@ HORIZON = timedelta(days=5 * 366)
 
 #: lengths of windows, tried one after the other while the service refuses the range
 _SPANS = tuple(timedelta(days=days) for days in (366, 180, 90, 31, 30, 7, 1))
-_LEAST = timedelta(hours=1)  #: a window that moves by less proves nothing in any reasonable number of calls
-_LATE = timedelta(minutes=10)  #: what is younger than this is listed again by the next run
+_LEAST = timedelta(days=1)  #: an answer that covers less of a longer period would need too many calls
+_LATE = timedelta(minutes=10)  #: a conversation that is younger than this is listed again by the next run
 _BAD_PERIOD = 1001
 
 ListPeriod = Callable[[datetime, datetime], AsyncGenerator[Page[Any]]]
+Period = tuple[datetime, datetime]
 
 
 class PeriodWalk:
-    """One list over one period, from its newest window to its oldest. `unproven` is what no echo has proven."""
+    """One list over one period, asked for as a whole first, then in the pieces that the answers leave out.
 
-    def __init__(self, kind: UnitKind, listing: ListPeriod, since: datetime, until: datetime, now: datetime) -> None:
+    `unproven` is what no echo has proven. A list that reaches into the future ``beyond`` now has to prove that, too;
+    for any other list, what is younger than ten minutes may be missing, since the next run lists it again.
+    """
+
+    def __init__(
+        self, kind: UnitKind, listing: ListPeriod, period: Period, now: datetime, *, beyond: bool = False
+    ) -> None:
         self.unproven: list[UnprovenPeriod] = []
         self._kind: UnitKind = kind
         self._listing = listing
-        self._since, self._until, self._now = since, until, now
+        self._now = now
+        self._present = period[1] if beyond else now - _LATE
+        self._todo = [period]
+        self._span = period[1] - period[0]  # the longest window that the service may take
 
     async def pages(self) -> AsyncGenerator[Page[Any]]:
         """Yield every page of every window; an item may come twice, where windows touch.
 
         Raises `BadRequest` if the service refuses even the shortest window of the past.
         """
-        end, span = self._until, self._until - self._since
-        while end > self._since:
-            begin = max(self._since, end - span)
+        while self._todo:
+            begin, end = self._todo.pop()
+            if end - begin > self._span:
+                self._todo.append((begin, end - self._span))
+                begin = end - self._span
             echo: tuple[datetime | None, datetime | None] | None = None
             try:
                 async with aclosing(self._listing(begin, end)) as pages:
@@ -57,34 +69,35 @@ class PeriodWalk:
             except errors.BadRequest as refusal:
                 if refusal.code != _BAD_PERIOD or isinstance(refusal, errors.PageTokenExpired) or echo is not None:
                     raise
-                shorter = next((length for length in _SPANS if length < end - begin), None)
-                if shorter is not None:
-                    span = shorter
-                elif end > self._now > self._since:
-                    self._doubt(self._now, end, str(refusal))
-                    end, span = self._now, self._now - self._since
-                else:
-                    raise
+                self._refused(begin, end, refusal)
                 continue
-            end, span = self._next(begin, end, span, *(echo or (None, None)))
+            self._covered(begin, end, *(echo or (None, None)))
 
-    def _next(
-        self, begin: datetime, end: datetime, span: timedelta, first: datetime | None, last: datetime | None
-    ) -> tuple[datetime, timedelta]:
-        """Return the end and the length of the window after the one from ``begin`` to ``end``, given its echo."""
+    def _refused(self, begin: datetime, end: datetime, refusal: errors.BadRequest) -> None:
+        """Go on with shorter windows, or without the future. Raises ``refusal`` if nothing is left to try."""
+        shorter = next((length for length in _SPANS if length < end - begin), None)
+        self._todo.append((begin, end))
+        if shorter is not None:
+            self._span = shorter
+        elif end > self._now:
+            self._doubt(self._now, end, str(refusal))
+            self._todo = [(first, min(last, self._now)) for first, last in self._todo if first < self._now]
+            self._span = max((last - first for first, last in self._todo), default=self._span)
+        else:
+            raise refusal
+
+    def _covered(self, begin: datetime, end: datetime, first: datetime | None, last: datetime | None) -> None:
+        """Note what the answer for a window leaves out, by the period that it says it covers."""
         if first is None or last is None:
             self._doubt(begin, end, "the answer does not say which period it covers")
-            return begin, span
-        if last < end and last < self._now - _LATE:
-            if _LEAST <= last - first < end - begin:
-                return end, last - first  # the same end again, with a window as long as the service's own
-            self._doubt(max(begin, last), end, f"the answer covers only what is before {_text(last)}")
-        if first <= begin:
-            return begin, span
-        if first > end - _LEAST:
-            self._doubt(begin, end, f"the answer covers only what is after {_text(first)}")
-            return self._since, span
-        return first, span
+            return
+        rest = [(begin, first)] if first > begin else []
+        if last < min(end, self._present):
+            rest.append((last, end))
+        if rest and min(last, end) - max(first, begin) < _LEAST:
+            self._doubt(begin, end, f"the answer covers only {_text(first)} to {_text(last)}")
+            return
+        self._todo += rest
 
     def _doubt(self, since: datetime, until: datetime, reason: str) -> None:
         self.unproven.append(UnprovenPeriod(kind=self._kind, since=since, until=until, reason=reason))
