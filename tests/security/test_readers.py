@@ -190,10 +190,11 @@ def export_ledger(path: Path) -> Any:
             book = SqliteLedger(database)
             await book.begin("{}", datetime.now(UTC), {})
             await database.run(Segments(path.parent, book.run).recover)
-            await book.counts()
-            await book.failures(10)
-            await book.latest()
             await book.take(["conversation"], 0, 10)
+            await book.people("", 10)
+            await book.setting("covered")
+            await book.summary()
+            await book.summarise({})
 
     return scene()
 
