@@ -16,6 +16,7 @@ import pytest
 
 from zra_async.sandbox import Sandbox
 from zra_async.sandbox.__main__ import main, parser
+from zra_async.sandbox.command_options import COMMAND_OPTIONS
 
 COMMAND = [sys.executable, "-m", "zra_async.sandbox"]
 
@@ -103,3 +104,13 @@ def test_a_receiver_finds_the_secret_of_its_webhooks() -> None:
     made_up = Sandbox(conversations=1, webhook_url="http://127.0.0.1:1/")
     assert (told[name], made_up.environment()[name]) == ("mine", made_up.webhook_secret)
     assert name not in Sandbox(conversations=1).environment()
+
+
+def test_both_commands_have_the_same_options() -> None:
+    """``python -m zra_async.sandbox`` and ``zra sandbox`` take the same options of an account, with the same help."""
+    from zra_async.cli.commands.sandbox import command
+
+    plain = {text: action.help for action in parser()._actions for text in action.option_strings}
+    rich = {text: getattr(option, "help", None) for option in command.params for text in option.opts}
+    shared = {f"--{option.name}" for option in COMMAND_OPTIONS}
+    assert {text: plain[text] for text in shared} == {text: rich[text] for text in shared}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,33 +17,49 @@ from zra_async.cli.failures import UsageProblem
 from zra_async.cli.frame import standalone
 from zra_async.cli.output.streams import say, write
 from zra_async.cli.program import find_program, run_program, signals_held
+from zra_async.sandbox.command_options import COMMAND_OPTIONS, CommandOption, sandbox_arguments
 
 if TYPE_CHECKING:
     from zra_async.sandbox import Sandbox
 
 
+def sandbox_options(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of a sandbox to a command."""
+    for option in reversed(COMMAND_OPTIONS):
+        shown = option.default is not None and not option.flag
+        kind = None if option.flag else _type_of(option)
+        callback = click.option(
+            f"--{option.name}",
+            type=kind,
+            is_flag=option.flag,
+            default=option.default,
+            show_default=shown,
+            metavar=option.metavar,
+            help=option.help,
+        )(callback)
+    return callback
+
+
+def _type_of(option: CommandOption) -> click.ParamType[Any, Any]:
+    if option.choices:
+        return click.Choice(option.choices)
+    if option.kind is int and option.minimum is not None:
+        return click.IntRange(_whole(option.minimum), _whole(option.maximum))
+    if option.kind is float:
+        return click.FloatRange(option.minimum, option.maximum)
+    return click.INT if option.kind is int else click.STRING
+
+
+def _whole(bound: float | None) -> int | None:
+    return None if bound is None else int(bound)
+
+
 @standalone("sandbox", on_interrupt=Exit.OK)
 @click.argument("program", nargs=-1, type=click.UNPROCESSED, metavar="[-- PROGRAM [ARGS]...]")
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="Port of the API host; 0 picks a free one.")
-@click.option(
-    "--ports", type=click.IntRange(1, 65532), metavar="FIRST", help="Fixed ports: FIRST for the API and the next three."
-)
-@click.option("--conversations", type=click.IntRange(0), default=500, show_default=True, help="How many it holds.")
-@click.option("--plan", type=click.Choice(["free", "pro", "business"]), default="business", show_default=True)
-@click.option("--seed", type=int, default=7, show_default=True, help="The same seed gives the same account.")
-@click.option("--latency", type=click.FloatRange(0), default=0.0, metavar="SECONDS", help="Added to every answer.")
-@click.option("--jitter", type=click.FloatRange(0), default=0.0, metavar="SECONDS", help="A random part of this, too.")
-@click.option("--no-limits", is_flag=True, help="Never answer 429.")
-@click.option("--store-parts", is_flag=True, help="Keep uploaded bytes, so that they can be downloaded.")
-@click.option("--control", is_flag=True, help="Open the control endpoint, /_sandbox/ on the API host.")
-@click.option("--live", type=click.FloatRange(0), metavar="RATE", help="Change it by itself, RATE times a second.")
+@sandbox_options
 @click.option("--faults", type=PathArgument("read"), help="TOML file with [[fault]] tables.")
-@click.option("--webhook-url", metavar="URL", help="Loopback address that receives signed events.")
-@click.option("--webhook-secret", metavar="TEXT", help="Secret token that signs them; by default one is made up.")
 @click.option("--json", "as_json", is_flag=True, help="Print the environment as one JSON object.")
-async def command(
-    program: tuple[str, ...], faults: Path | None, as_json: bool, live: float | None, **options: Any
-) -> int:
+async def command(program: tuple[str, ...], faults: Path | None, as_json: bool, **options: Any) -> int:
     """Serve an account on this machine, until Ctrl-C.
 
     The environment of its clients goes to stdout, as lines that a shell can take over:
@@ -58,15 +75,12 @@ async def command(
 
     if program:
         find_program(program[0])
-    first = options.pop("ports")
-    options["ports"] = None if first is None else range(first, first + 4)
-    options["limits"] = not options.pop("no_limits")
     try:
-        sandbox = Sandbox(**options)
+        sandbox = Sandbox(**sandbox_arguments(options))
         if faults:
             sandbox.faults.load(faults)
-        if live is not None:
-            sandbox.live(live)
+        if options["live"] is not None:
+            sandbox.live(options["live"])
     except ValueError as problem:
         raise UsageProblem(str(problem)) from None
     if program:
