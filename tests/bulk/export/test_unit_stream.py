@@ -69,6 +69,16 @@ async def test_an_error_reaches_the_reader(tmp_path: Path) -> None:
             [unit async for unit in units]
 
 
+async def test_an_error_before_the_first_unit_is_raised_once(tmp_path: Path) -> None:
+    """Leaving the stream does not raise again what the reader was told."""
+    fault = Fault(operation="GET /conversations/{conversationId}", status=401)
+    async with account(3, faults=[fault]) as (_, zra):
+        units = zra.export_units(tmp_path / "ledger", streams="conversations")
+        with pytest.raises(errors.AuthenticationFailed):
+            await anext(units)
+        await units.aclose()
+
+
 async def test_a_client_that_is_closed(tmp_path: Path) -> None:
     """A client can be closed while units are neither taken nor acknowledged."""
     async with account(80) as (_, zra):

@@ -99,6 +99,7 @@ class UnitStream:
             observer=observer,
         )
         self._task: asyncio.Task[ExportReport] | None = None
+        self._told = False  # the reader knows how the export ended
         self.report: ExportReport | None = None  #: the report, once every unit was acknowledged and the stream is left
 
     async def __aenter__(self) -> Self:
@@ -125,6 +126,7 @@ class UnitStream:
         if self._task.done():
             if self._task.cancelled():
                 raise ClientNotOpen("the client was closed while its account was exported")
+            self._told = True
             self.report = self._task.result()
         raise StopAsyncIteration
 
@@ -138,7 +140,8 @@ class UnitStream:
         if not complete:
             task.cancel()
         await wait_until_done(task)
-        if complete and not task.cancelled():
+        if complete and not task.cancelled() and not self._told:
+            self._told = True
             self.report = task.result()
         elif not task.cancelled():
             task.exception()  # the reader was told of it, or does not want to know
