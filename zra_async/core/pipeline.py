@@ -107,7 +107,7 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
         bound = Timeout(self.watch, math.inf if deadline is None else deadline)
         try:
             with bound:
-                async with self._apart(request):
+                async with self._apart() if request.operation.exclusive else contextlib.nullcontext():
                     return await self._until_done(request, options, deadline, progress)
         except TimeoutError:
             if not bound.expired:
@@ -115,11 +115,8 @@ class Pipeline(msgspec.Struct, frozen=True, kw_only=True):
             raise self._too_late(request, options, progress) from None
 
     @contextlib.asynccontextmanager
-    async def _apart(self, request: Request) -> AsyncGenerator[None]:
+    async def _apart(self) -> AsyncGenerator[None]:
         """Keep exclusive operations of the client apart, and with a shared limiter those of the whole account."""
-        if not request.operation.exclusive:
-            yield
-            return
         async with self.structure:
             if isinstance(self.limits, SharedLimiter):
                 async with self.limits.exclusive("teams"):

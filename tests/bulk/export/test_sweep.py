@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.bulk.export.account import account, quick_disk  # noqa: F401
+from tests.bulk.export.account import account, add_conversation, quick_disk  # noqa: F401
 from zra_async import ZRAClient, errors
 from zra_async.bulk import UnitCounts, read_stream
-from zra_async.sandbox import Sandbox
+from zra_async.sandbox import Fault, Sandbox
 
 LIST = "GET /zra/conversations"
 GET = "GET /zra/conversations/{conversationId}"
@@ -78,6 +78,24 @@ async def test_a_sweep_is_made_when_it_is_due(sweep: Any, seconds: float, swept:
         await zra.export(tmp_path, streams="conversations", sweep=sweep)
     assert (hosts(tmp_path)[moved] == host) is swept
     assert len(hosts(tmp_path)) == (19 if swept else 20)
+
+
+async def test_a_run_that_is_resumed_when_a_sweep_is_due_makes_it(tmp_path: Path) -> None:
+    """A short list that a stopped run has read does not stand for the whole list of the run after it."""
+    async with account(20) as (sandbox, zra):
+        await zra.export(tmp_path, streams="conversations", sweep="daily")
+        _, moved, host = await change(sandbox, zra)
+        sandbox.clock.advance(23 * 3600)
+        await add_conversation(sandbox, zra)
+        sandbox.clock.advance(60)  # it is analysed
+        sandbox.faults.add(Fault(operation="GET /conversations/{conversationId}", status=401))
+        with pytest.raises(errors.AuthenticationFailed):
+            await zra.export(tmp_path, streams="conversations", sweep="daily")
+        sandbox.faults.clear()
+        sandbox.clock.advance(2 * 3600)
+        await zra.conversations.get(moved)  # the client learns the time from an answer
+        await zra.export(tmp_path, streams="conversations", sweep="daily")
+    assert hosts(tmp_path)[moved] == host
 
 
 @pytest.mark.parametrize("sweep", ["", "hourly", timedelta(days=-1), 7, None])

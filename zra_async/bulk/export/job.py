@@ -92,9 +92,13 @@ class _Export:
         known = None if (await ledger.summary()).refused_streams else covered
         window = to_list(known, self._plan.asked, incremental=self._plan.incremental)
         now = await self._zra.service_time()
+        parameters = self._plan.parameters
         if self._plan.sweeps(await self._setting("swept", datetime | None), now):
             window = Window()
-        run = await ledger.begin(self._plan.parameters, now, settings)
+            parameters += (
+                " sweep"  # a stopped run that read a shorter list is not resumed: that list is not the whole one
+            )
+        run = await ledger.begin(parameters, now, settings)
         try:
             self._tally.begin(run.done, run.waiting)
             await self._read(run, window)
